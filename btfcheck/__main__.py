@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+"""`python -m btfcheck`."""
+
+from btfcheck.cli import entry
+
+entry()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+"""The command line: parse, run one verb, write its report, turn errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+
+from btfcheck import __version__
+from btfcheck.commands import VERBS
+from btfcheck.model import BtfcheckError, Report, UsageError
+
+_EXIT_CODES = """\
+exit codes:
+  0  nothing at or above --fail-on      3   could not judge (unreadable input, unknown fact)
+  1  findings                           4   nothing to check
+  2  wrong usage, bad rule file         70  internal error        130  interrupted
+"""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def verb_parser(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
+    """The parser of one verb, and its module."""
+    module = import_module(f"btfcheck.commands.{verb}")
+    parser = argparse.ArgumentParser(
+        prog=f"btfcheck {verb}",
+        description=module.__doc__,
+        epilog=f"examples:\n{module.EXAMPLES}\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    shared = parser.add_argument_group("shared options")
+    shared.add_argument("--output", metavar="FMT[:FILE]", action="append", default=[],
+                        help="output format (text, json), to FILE or stdout; repeatable (default: text)")
+    shared.add_argument("--fail-on", choices=("error", "warning", "note", "never"), default="error",
+                        help="the least severity that makes the exit code 1 (default: error)")
+    shared.add_argument("--allow-unknown", action="store_true",
+                        help="do not fail (exit 3) because a fact is unknown")
+    shared.add_argument("--no-probe", action="store_true", help="run no tool; use recorded facts only")
+    shared.add_argument("--jobs", "-j", metavar="N", type=_positive, default=os.cpu_count() or 1,
+                        help="processes to use (default: all CPUs)")
+    shared.add_argument("--color", choices=("auto", "always", "never"), default="auto")
+    shared.add_argument("-q", "--quiet", action="store_true", help="findings only, no summary")
+    shared.add_argument("-v", "--verbose", action="count", default=0,
+                        help="say more: what was skipped, facts; -vv: commands run, traces")
+    return parser, module
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
+
+
+def split_variables(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """(inputs, {VAR: VALUE}) from positional words, VAR=VALUE as make takes it."""
+    inputs = [w for w in words if not _VARIABLE.match(w) or "/" in w.split("=", 1)[0]]
+    variables = dict(w.split("=", 1) for w in words if w not in inputs)
+    return inputs, variables
+
+
+def _top_parser() -> argparse.ArgumentParser:
+    verbs = "\n".join(f"  {name:10}{text}" for name, text in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="btfcheck",
+        usage="btfcheck VERB [options]",
+        description="Check Linux kernel configurations, toolchains and builds that carry BTF, Rust and LTO.",
+        epilog=f"verbs:\n{verbs}\n\n`btfcheck VERB --help` shows options and examples.\n\n{_EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"btfcheck {__version__}")
+    parser.add_argument("verb", nargs="?", choices=list(VERBS), metavar="VERB")
+    return parser
+
+
+def parse_output(specs: Sequence[str]) -> list[tuple[str, str | None]]:
+    """[(format, file or None for stdout)]; text on stdout when none is named.
+
+    Raises UsageError for an unknown format, a name used twice, or two formats on stdout.
+    """
+    from btfcheck.formats import FORMATS
+
+    outputs: list[tuple[str, str | None]] = []
+    for spec in specs or ["text"]:
+        fmt, _, name = spec.partition(":")
+        if fmt not in FORMATS:
+            raise UsageError(f"--output {spec}: unknown format {fmt!r}; known: {', '.join(FORMATS)}")
+        outputs.append((fmt, None if name in ("", "-") else name))
+    targets = [target for _, target in outputs]
+    for target in targets:
+        if targets.count(target) > 1:
+            raise UsageError(f"--output: two formats for {target or 'stdout'}; give one of them a file")
+    return outputs
+
+
+def write_file(path: str, text: str) -> None:
+    """Write beside and rename, so that no half-written report is ever seen."""
+    import tempfile
+
+    if os.path.exists(path) and not os.path.isfile(path):  # /dev/stderr, a fifo
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+        return
+    folder = os.path.dirname(path) or "."
+    try:
+        handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=folder)
+    except OSError as error:
+        raise UsageError(f"--output: cannot write {path}: {error.strerror}") from error
+    try:
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)
+        os.replace(beside, path)
+    except OSError as error:
+        os.unlink(beside)
+        raise UsageError(f"--output: cannot write {path}: {error.strerror}") from error
+
+
+def run_verb(argv: Sequence[str]) -> int:
+    """Run one verb and write what it found; returns the exit code."""
+    from btfcheck.commands.console import Console
+    from btfcheck.formats import render, text
+    from btfcheck.formats.style import Style, wants_color
+    from btfcheck.lint.policy import exit_code
+
+    parser, module = verb_parser(argv[0])
+    args = parser.parse_intermixed_args(argv[1:])
+    outputs = parse_output(args.output)
+    style = Style(wants_color(args.color, sys.stdout), args.verbose, args.quiet)
+    console = Console(style, streaming=("text", None) in outputs)
+    report: Report = module.run(args, console)
+    code = exit_code(report, args.fail_on, args.allow_unknown)
+    body = getattr(module, "body", None)
+    try:
+        for fmt, name in outputs:
+            if name is not None:
+                write_file(name, render(fmt, report, code, Style(False, args.verbose), body))
+            elif console.shown and fmt == "text":
+                sys.stdout.write(text.render_rest(report, code, style, console.shown))
+            else:
+                sys.stdout.write(render(fmt, report, code, style, body))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+    return code
+
+
+def _silence_stdout() -> None:
+    """The reader went away: no more output, and none at interpreter exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The whole program; never raises anything but SystemExit from argparse."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        if not words or words[0] not in VERBS:
+            args = _top_parser().parse_args(words)
+            if args.verb is None:
+                _top_parser().print_help(sys.stderr)
+                return 2
+        return run_verb(words)
+    except KeyboardInterrupt:
+        print("btfcheck: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return 0
+    except BtfcheckError as error:
+        print(f"btfcheck: {error}", file=sys.stderr)
+        return error.exit_code
+    except Exception as error:
+        print(f"btfcheck: internal error: {type(error).__name__}: {error}; please report", file=sys.stderr)
+        if any(w.startswith("-v") or w == "--verbose" for w in words):
+            import traceback
+
+            traceback.print_exc()
+        return 70
+
+
+def entry() -> None:
+    """The `btfcheck` command."""
+    sys.exit(main())

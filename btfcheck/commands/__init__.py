@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""One module per verb. Each has
+
+    EXAMPLES: str                              shown at the end of --help
+    add_arguments(parser) -> None              the verb's own options
+    run(args, console) -> Report               the work
+    body(report, style) -> Iterator[str]       optional: the verb's own lines in text output
+"""
+
+from __future__ import annotations
+
+# Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
+VERBS: dict[str, str] = {
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The tools of a kernel build: which they are, and what they can do."""
