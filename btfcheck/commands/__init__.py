@@ -11,4 +11,5 @@ from __future__ import annotations
 
 # Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
 VERBS: dict[str, str] = {
+    "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }

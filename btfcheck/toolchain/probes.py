@@ -13,7 +13,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from btfcheck.model import Fact, Location
@@ -261,16 +261,19 @@ def _kinds(done: Completed, reading: versions.Reading, kinds: Mapping[str, tuple
     yield from numbers.values()
 
 
-def _llvm_tool(name: str, variable: str) -> Callable[[Session], Facts]:
-    def probe_it(session: Session) -> Facts:
-        """As LTO_CLANG's clauses ask: does the first line of --help speak of LLVM?"""
-        done = session.ask(*session.toolchain.commands[variable], "--help")
-        if done.ok:
-            yield _known(name, _yes("llvm" in _first(done.text).lower()), done, _first(done.text))
-        else:
-            yield _unknown(name, done)
+def _ar(session: Session) -> Facts:
+    yield _is_llvm("LLVM_AR", session.ask(*session.toolchain.commands["AR"], "--help"))
 
-    return probe_it
+
+def _nm(session: Session) -> Facts:
+    yield _is_llvm("LLVM_NM", session.ask(*session.toolchain.commands["NM"], "--help"))
+
+
+def _is_llvm(name: str, done: Completed) -> Fact:
+    """As LTO_CLANG's clauses ask: does the first line of --help speak of LLVM?"""
+    if not done.ok:
+        return _unknown(name, done)
+    return _known(name, _yes("llvm" in _first(done.text).lower()), done, _first(done.text))
 
 
 def _make(session: Session) -> Facts:
@@ -286,19 +289,30 @@ def _make(session: Session) -> Facts:
 
 # ---------------------------------------------------------------- all of them
 
-# Facts by the function that finds them, in the order in which they are shown.
-PROBES: Mapping[Callable[[Session], Facts], tuple[str, ...]] = {
-    _pahole: ("PAHOLE_VERSION", "PAHOLE_HAS_LANG_EXCLUDE", "PAHOLE_BTF_FEATURES", "PAHOLE_ELFUTILS_VERSION"),
-    _rustc: ("RUSTC_VERSION", "RUSTC_VERSION_TEXT", "RUSTC_LLVM_VERSION", "RUST_SRC"),
-    _bindgen: ("BINDGEN_VERSION", "BINDGEN_VERSION_TEXT", "BINDGEN_LIBCLANG_VERSION"),
-    _cc: ("CC_VERSION_TEXT", "CC_IS_GCC", "CC_IS_CLANG", "GCC_VERSION", "CLANG_VERSION",
-          "AS_IS_GNU", "AS_IS_LLVM", "AS_VERSION"),
-    _ld: ("LD_IS_BFD", "LD_IS_LLD", "LD_VERSION", "LLD_VERSION"),
-    _llvm_tool("LLVM_AR", "AR"): ("LLVM_AR",),
-    _llvm_tool("LLVM_NM", "NM"): ("LLVM_NM",),
-    _make: ("LLVM_VALUE_VALID",),
-}
-NAMES = tuple(name for names in PROBES.values() for name in names)
+@dataclass(frozen=True)
+class Probe:
+    """One tool: the make variable that names it, who asks it, the facts that come of it."""
+
+    tool: str
+    ask: Callable[[Session], Facts]
+    names: tuple[str, ...]
+
+
+# In the order in which the facts are shown.
+PROBES = (
+    Probe("PAHOLE", _pahole, (
+        "PAHOLE_VERSION", "PAHOLE_HAS_LANG_EXCLUDE", "PAHOLE_BTF_FEATURES", "PAHOLE_ELFUTILS_VERSION")),
+    Probe("RUSTC", _rustc, ("RUSTC_VERSION", "RUSTC_VERSION_TEXT", "RUSTC_LLVM_VERSION", "RUST_SRC")),
+    Probe("BINDGEN", _bindgen, ("BINDGEN_VERSION", "BINDGEN_VERSION_TEXT", "BINDGEN_LIBCLANG_VERSION")),
+    Probe("CC", _cc, (
+        "CC_VERSION_TEXT", "CC_IS_GCC", "CC_IS_CLANG", "GCC_VERSION", "CLANG_VERSION",
+        "AS_IS_GNU", "AS_IS_LLVM", "AS_VERSION")),
+    Probe("LD", _ld, ("LD_IS_BFD", "LD_IS_LLD", "LD_VERSION", "LLD_VERSION")),
+    Probe("AR", _ar, ("LLVM_AR",)),
+    Probe("NM", _nm, ("LLVM_NM",)),
+    Probe("LLVM", _make, ("LLVM_VALUE_VALID",)),
+)
+NAMES = tuple(name for probe in PROBES for name in probe.names)
 
 
 def probe(
@@ -316,13 +330,13 @@ def probe(
     """
     wanted = set(NAMES if only is None else only)
     toolchain = resolve(variables, environ)
-    chosen = [find for find, names in PROBES.items() if wanted & set(names)]
+    chosen = [tool.ask for tool in PROBES if wanted & set(tool.names)]
     if not chosen:
         return {}
     cancel = threading.Event()
 
-    def turn(find: Callable[[Session], Facts]) -> list[Fact]:
-        return list(find(Session(toolchain, timeout, cancel)))
+    def turn(asking: Callable[[Session], Facts]) -> list[Fact]:
+        return list(asking(Session(toolchain, timeout, cancel)))
 
     with ThreadPoolExecutor(len(chosen), thread_name_prefix="probe") as pool:
         try:

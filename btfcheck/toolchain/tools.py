@@ -85,9 +85,12 @@ class Toolchain:
         return value in ("", "1") or value.startswith("-") or value.endswith("/")
 
     @property
-    def unseen_by_make(self) -> tuple[str, ...]:
+    def unseen_by_make(self) -> dict[str, str]:
         """Variables that were taken from the environment, where the kernel's make does not look."""
-        return tuple(name for name in _COMMAND_LINE_ONLY if self.origins.get(name) == ENVIRONMENT)
+        return {
+            name: self.settings[name] if name in self.settings else show(self.commands[name])
+            for name in _COMMAND_LINE_ONLY if self.origins.get(name) == ENVIRONMENT
+        }
 
     @property
     def integrated_assembler(self) -> bool:
@@ -264,9 +267,9 @@ def run(
     try:
         with _signals_deferred():
             process = subprocess.Popen(
-                words, executable=file, cwd=cwd, env=environment, start_new_session=True, bufsize=0,
+                words, executable=os.path.abspath(file), cwd=cwd, env=environment,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True,
             )
         _limit(process.pid, memory)
         watch = _Watch(process, begin + timeout, output, cancel)
