@@ -11,5 +11,8 @@ from __future__ import annotations
 
 # Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
 VERBS: dict[str, str] = {
+    "check": "judge a .config and the toolchain, before the build",
+    "rules": "list the rules",
+    "explain": "print a rule's page",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }

@@ -93,10 +93,10 @@ def blocks(outcomes: list[Outcome], style: Style) -> Iterator[str]:
 
 def render(report: Report, exit_code: int, style: Style, body: Body | None = None) -> str:
     lines = list(body(report, style)) if body else []
-    if lines:
+    if lines and report.outcomes:
         lines.append("")
     lines += blocks(report.outcomes, style)
-    if not style.quiet:
+    if not style.quiet and (report.outcomes or report.nothing):
         lines.append(summary(report, exit_code, style))
     return "".join(f"{line}\n" for line in lines)
 
