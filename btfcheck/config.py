@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,35 +20,49 @@ LIMIT = 64 << 20  # bytes of text; a real .config has 0.3 MB
 # "# Linux/x86 6.12.117 Kernel Configuration" (scripts/kconfig/conf), since 2.6.
 _HEADER = re.compile(r"^# Linux/(\S+) (\S.*?) Kernel Configuration\s*$", re.M)
 _ELF = b"\x7fELF"
-_NAME = re.compile(r"\w+", re.A)
-_PLAIN = re.compile(r"[ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+# What conf writes and reads: a symbol with its value, or "is not set".
+_SET = re.compile(
+    r'^CONFIG_([A-Za-z0-9_]+)=([ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?:[^"\\\n]|\\.)*"|)\r?$', re.M
+)
+_UNSET = re.compile(r"^# CONFIG_([A-Za-z0-9_]+) is not set\s*?$", re.M)
+# A line that is neither, nor a comment, nor blank.
+_ODD = re.compile(r"^(?!CONFIG_|#|[ \t\r\f\v]*$)", re.M)
+_SET_LINE = re.compile(r"^CONFIG_", re.M)
 
 
 @dataclass(frozen=True)
-class Config:
-    """One configuration.
+class Config(Mapping[str, Fact]):
+    """One configuration, a mapping from symbol to recorded fact (made when asked for: there are 12,000).
 
-    `values` maps a symbol (no CONFIG_) to its value; "is not set" is "n". `lines` maps it
-    to its line number. `complete` is true for a .config that conf wrote, where an absent
-    symbol is n; in a fragment or defconfig it is unknown. `arch` and `release` are the
-    words of the header line, "" without one. `source` is the text by line.
+    `words` maps a symbol (no CONFIG_) to its value as written; "is not set" is "n".
+    `complete` is true for a .config that conf wrote, where an absent symbol is n; in a
+    fragment or defconfig it is unknown. `arch` and `release` are the words of the header
+    line, "" without one.
     """
 
     path: str
-    values: Mapping[str, str]
-    lines: Mapping[str, int]
-    source: list[str]
+    text: str  # with a newline before the first line
+    words: Mapping[str, str]
     complete: bool
     arch: str
     release: str
 
-    def fact(self, name: str) -> Fact | None:
-        """The recorded fact of `name`, or None when the file does not name it."""
-        if name not in self.values:
-            return None
-        line = self.lines[name]
-        return Fact(name, self.values[name], Location(self.path, line, self.source[line - 1].rstrip()))
+    def __getitem__(self, name: str) -> Fact:
+        word = self.words[name]
+        value = re.sub(r"\\(.)", r"\1", word[1:-1]) if word[:1] == '"' else word
+        start = max(self.text.rfind(f"\nCONFIG_{name}="), self.text.rfind(f"\n# CONFIG_{name} is not set"))
+        end = self.text.find("\n", start + 1)
+        written = self.text[start + 1 : end if end > 0 else None].rstrip()
+        return Fact(name, value, Location(self.path, self.text.count("\n", 0, start + 1), written))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.words
 
 
 def parse(text: str, path: str) -> Config:
@@ -57,41 +71,44 @@ def parse(text: str, path: str) -> Config:
     Raises InputError with file:line for a line that conf would not understand, and for
     a text without any symbol.
     """
-    values: dict[str, str] = {}
-    lines: dict[str, int] = {}
-    source = text.split("\n")
-    for number, line in enumerate(source, 1):
-        if line.startswith("CONFIG_"):
-            name, equals, value = line[7:].partition("=")
-            if value.endswith("\r"):
-                value = value[:-1]
-            if value not in ("y", "m"):
-                value = _value(value, equals, path, number, line)
-        elif line.startswith("# CONFIG_") and line.rstrip().endswith(" is not set"):
-            name, value = line.rstrip()[9:-11], "n"
-        elif not line or line[0] == "#" or line.isspace():
-            continue
-        else:
-            raise InputError(f"{path}:{number}: not a line of a kernel configuration: {line[:60]!r}")
-        if not _NAME.fullmatch(name):
-            raise InputError(f"{path}:{number}: {name[:60]!r} is no symbol name")
-        values[name] = value
-        lines[name] = number
-    if not values:
-        raise InputError(f"{path}:{len(source)}: no CONFIG_ line in it; is this a kernel configuration?")
+    pairs = _SET.findall(text)
+    unset = _UNSET.findall(text)
+    if len(pairs) != len(_SET_LINE.findall(text)) or _ODD.search(text):
+        _complain(text, path)
+    words = dict(pairs)
+    if len(words) + len(unset) == len(words.keys() | set(unset)) and len(words) == len(pairs):
+        words |= dict.fromkeys(unset, "n")
+    else:
+        words = _last_wins(text)
+    if not words:
+        lines = text.count("\n") + 1
+        raise InputError(f"{path}:{lines}: no CONFIG_ line in it; is this a kernel configuration?")
     header = _HEADER.search(text[:4096])
     arch, release = header.groups() if header else ("", "")
-    complete = bool(header) or "CC_VERSION_TEXT" in values
-    return Config(path, values, lines, source, complete, arch, release)
+    return Config(path, f"\n{text}", words, bool(header) or "CC_VERSION_TEXT" in words, arch, release)
 
 
-def _value(value: str, equals: str, path: str, number: int, line: str) -> str:
-    """The value without quotes, or InputError."""
-    if equals and _PLAIN.fullmatch(value):
-        return value
-    if _QUOTED.fullmatch(value):
-        return re.sub(r"\\(.)", r"\1", value[1:-1])
-    raise InputError(f"{path}:{number}: cannot read the value in {line[:80]!r}")
+def _last_wins(text: str) -> dict[str, str]:
+    """As conf does it when a symbol is named more than once."""
+    words = {}
+    for match in re.finditer(f"{_SET.pattern}|{_UNSET.pattern}", text, re.M):
+        name, value, off = match.groups()
+        words[name or off] = value if name else "n"
+    return words
+
+
+def _complain(text: str, path: str) -> None:
+    """Raise InputError for the first line that is not understood."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("CONFIG_"):
+            if _SET.fullmatch(line):
+                continue
+            name, equals, _ = line[7:].partition("=")
+            if equals and not re.fullmatch("[A-Za-z0-9_]+", name):
+                raise InputError(f"{path}:{number}: {name[:60]!r} is no symbol name")
+            raise InputError(f"{path}:{number}: cannot read the value in {line[:80]!r}")
+        if _ODD.match(line):
+            raise InputError(f"{path}:{number}: not a line of a kernel configuration: {line[:60]!r}")
 
 
 def read(path: str) -> Config:
@@ -113,16 +130,25 @@ def read(path: str) -> Config:
 
 def _content(path: str) -> bytes | mmap:
     """The bytes of the file, unpacked; images may be large, pipes and devices may not."""
-    from btfcheck.payload import LIMIT as IMAGE_LIMIT
-    from btfcheck.payload import decompress, open_bytes
-
-    if path == "-":
-        data = sys.stdin.buffer.read(LIMIT + 1)
-        return decompress(data, LIMIT) if data[:2] in (b"\x1f\x8b", b"\xfd7") else data
     if "\0" in path:
         raise InputError(f"{path!r}: a NUL is in the name")
     if os.path.isdir(path):
         raise InputError(f"{path}: is a directory; give the .config in it")
+    if os.path.isfile(path) and os.path.getsize(path) <= LIMIT:
+        # The common case, without the import of what unpacks.
+        try:
+            with open(path, "rb") as stream:
+                data = stream.read()
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
+        if data[:1] in (b"#", b"C"):
+            return data
+    from btfcheck.payload import LIMIT as IMAGE_LIMIT
+    from btfcheck.payload import decompress, magic_of, open_bytes
+
+    if path == "-":
+        data = sys.stdin.buffer.read(LIMIT + 1)
+        return decompress(data, LIMIT) if magic_of(data) else data
     return open_bytes(path, IMAGE_LIMIT if os.path.isfile(path) else LIMIT)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from btfcheck.commands.console import Console
 from btfcheck.formats.style import Style
-from btfcheck.lint.rules import STAGES, Example, Rule, load
+from btfcheck.lint.rules import STAGES, Rule, load
 from btfcheck.model import Report
 
 EXAMPLES = """\
@@ -30,24 +31,9 @@ def run(args: argparse.Namespace, console: Console) -> Report:  # noqa: ARG001
 
 
 def rule_data(rule: Rule) -> dict[str, Any]:
-    """The rule as its file states it, for JSON."""
-    data: dict[str, Any] = {
-        "id": rule.id, "name": rule.name, "severity": rule.severity.value, "stage": rule.stage,
-        "message": rule.message, "why": rule.why, "how": rule.how, "fix": rule.fix,
-        "fragment": list(rule.fragment), "subject": rule.subject,
-        "applies": str(rule.applies or ""), "when": str(rule.when or ""), "check": rule.check,
-        "kernel": list(rule.kernel_text), "pahole": rule.pahole,
-        "evidence": list(rule.evidence), "related": list(rule.related),
-        "examples": [_example(e) for e in rule.examples],
-    }  # fmt: skip
-    return {key: value for key, value in data.items() if value}
-
-
-def _example(example: Example) -> dict[str, Any]:
-    data = {
-        "title": example.title, "expect": example.expect, "facts": dict(example.facts),
-        "kernel": example.kernel, "arch": example.arch, "input": example.input,
-    }  # fmt: skip
+    """The rule as its file states it, for JSON; empty fields are left out."""
+    data = asdict(rule) | {"severity": rule.severity.value}
+    del data["source"]
     return {key: value for key, value in data.items() if value}
 
 

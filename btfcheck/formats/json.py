@@ -18,7 +18,7 @@ SCHEMA = 1
 
 
 def location(place: Location) -> dict[str, Any]:
-    return {k: v for k, v in asdict(place).items() if v not in ("", None)}
+    return {k: v for k, v in asdict(place).items() if k == "path" or v not in ("", None)}
 
 
 def fact(item: Fact) -> dict[str, Any]:

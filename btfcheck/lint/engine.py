@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from btfcheck.lint.expr import Result, evaluate
-from btfcheck.lint.rules import Example, Rule, RuleSet
+from btfcheck.lint.expr import Result, evaluate, parse
+from btfcheck.lint.rules import Rule, RuleSet, span
 from btfcheck.model import Fact, Location, Outcome, Status
 from btfcheck.release import Release
 from btfcheck.release import parse as parse_release
@@ -31,6 +32,7 @@ class Facts:
     probed: bool = False
     release: Release | None = None
     path: str = ".config"
+    arch: str = ""
 
     def get(self, name: str, ruleset: RuleSet) -> Fact | Result:
         """The fact of `name`, its value None when nothing tells; for a derived one what it came to."""
@@ -45,7 +47,7 @@ class Facts:
         if found := self.live.get(name) or self.recorded.get(name) or self.context.get(name):
             return found
         if name in ruleset.derived:
-            return evaluate(ruleset.derived[name].value, lambda n: self.get(n, ruleset))
+            return evaluate(parse(ruleset.derived[name].value), lambda n: self.get(n, ruleset))
         return self._absent(name, name, "", ruleset)
 
     def _absent(self, name: str, base: str, prefix: str, ruleset: RuleSet) -> Fact:
@@ -64,20 +66,18 @@ class Facts:
 
 def judge(rule: Rule, facts: Facts, ruleset: RuleSet) -> Outcome:
     """The outcome of a rule that is an expression."""
-    assert rule.when is not None
     blank = Outcome(rule.id, Status.OK, rule.severity, rule.subject or rule.name, rule.message)
-    spans = (*rule.kernel, *rule.kernel_unknown)
-    if facts.release and rule.kernel and not any(facts.release in s for s in spans):
+    if facts.release and rule.kernel and not _within(facts.release, *rule.kernel, *rule.kernel_unknown):
         return replace(blank, status=Status.SKIP, message=f"not about Linux {facts.release}")
 
     def lookup(name: str) -> Fact | Result:
         return facts.get(name, ruleset)
 
-    applies = evaluate(rule.applies, lookup) if rule.applies else Result(2, 2)
+    applies = evaluate(parse(rule.applies), lookup) if rule.applies else Result(2, 2)
     if applies.known and not applies.true:
         names = ", ".join(f"{f.name}={f.value}" for f in applies.facts)
         return replace(blank, status=Status.SKIP, message=f"does not apply: {names}", facts=applies.facts)
-    fires = evaluate(rule.when, lookup)
+    fires = evaluate(parse(rule.when), lookup)
     if fires.known and not fires.true:
         return replace(blank, facts=fires.facts)
     if not fires.known or not applies.known:
@@ -89,11 +89,15 @@ def judge(rule: Rule, facts: Facts, ruleset: RuleSet) -> Outcome:
                    fragment=rule.fragment)
 
 
+def _within(release: Release, *spans: str) -> bool:
+    return any(release in span("kernel", text) for text in spans)
+
+
 def _release_gap(rule: Rule, facts: Facts) -> str:
     """Why it is not known whether the rule is about this release; "" if it is."""
     if facts.release is None:
         return "the kernel release: give --kernel RELEASE"
-    if any(facts.release in s for s in rule.kernel):
+    if _within(facts.release, *rule.kernel):
         return ""
     return (
         f"no source of Linux {facts.release} was read for this: a finding if the clause is there, else none; "
@@ -118,12 +122,15 @@ def _needs_tool(name: str, ruleset: RuleSet) -> bool:
     return symbol is not None and symbol.kind == "tool"
 
 
-def example_facts(example: Example) -> Facts:
+def example_facts(example: Mapping[str, Any]) -> Facts:
     """The facts that an example of a rule states; what it leaves out is n, or unknown for a tool."""
     stores: dict[str, dict[str, Fact]] = {"RECORDED": {}, "LIVE": {}, "WANT": {}}
-    for name, value in example.facts.items():
+    for name, value in example.get("facts", {}).items():
         prefix, _, base = name.partition("_")
         name, store = (base, stores[prefix]) if prefix in stores and base else (name, stores["RECORDED"])
         store[name] = Fact(name, value, Location("example", text=f"CONFIG_{name}={value}"), prefix == "LIVE")
-    release = parse_release(example.kernel) if example.kernel else None
-    return Facts(stores["RECORDED"], stores["LIVE"], stores["WANT"], release=release, path="example")
+    release = parse_release(example["kernel"]) if "kernel" in example else None
+    return Facts(
+        stores["RECORDED"], stores["LIVE"], stores["WANT"], release=release, path="example",
+        arch=example.get("arch", ""),
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from btfcheck.model import Fact
 
@@ -76,6 +77,7 @@ class Expr:
         return f" {self.op} ".join(parts)
 
 
+@cache
 def parse(text: str) -> Expr:
     """Raises ExprError."""
     if len(text) > _LIMIT:
@@ -93,7 +95,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
     while at < end:
         match = _TOKEN.match(text, at, end)
         if not match:
-            raise ExprError(f"unexpected {text[at:].lstrip()[:1]!r} at column {at + 1}")
+            left = text[at:].lstrip()
+            raise ExprError(f"unexpected {left[:1]!r} at column {len(text) - len(left) + 1}")
         operator, quoted, word = match.groups()
         if operator:
             yield "op", operator

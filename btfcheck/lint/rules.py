@@ -11,10 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from btfcheck.lint.expr import Expr, ExprError
+from btfcheck.lint import stored
+from btfcheck.lint.expr import ExprError
 from btfcheck.lint.expr import parse as parse_expr
 from btfcheck.model import Severity, UsageError
 from btfcheck.release import Release
@@ -51,23 +52,11 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Example:
-    """One case of a rule: facts (config, toolchain) or an input (DWARF, BTF), and what must come of it."""
-
-    title: str
-    expect: str
-    facts: Mapping[str, str] = field(default_factory=dict)
-    kernel: str = ""
-    arch: str = ""
-    input: str = ""
-
-
-@dataclass(frozen=True)
 class Rule:
     """A rule as its file states it. Without `when`, the Python check `check` yields its outcomes.
 
-    `kernel` are the releases it is about (empty: all); `kernel_unknown` those for which
-    nobody has read whether it holds.
+    `kernel` are the spans of releases it is about (empty: all), `kernel_unknown` those for
+    which nobody has read whether it holds; `applies` and `when` are expressions.
     """
 
     id: str
@@ -78,18 +67,17 @@ class Rule:
     why: str
     fix: str
     subject: str = ""
-    applies: Expr | None = None
-    when: Expr | None = None
+    applies: str = ""
+    when: str = ""
     check: str = ""
     how: str = ""
     fragment: tuple[str, ...] = ()
-    kernel: tuple[Span, ...] = ()
-    kernel_unknown: tuple[Span, ...] = ()
-    kernel_text: tuple[str, ...] = ()
+    kernel: tuple[str, ...] = ()
+    kernel_unknown: tuple[str, ...] = ()
     pahole: str = ""
     evidence: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Mapping[str, Any], ...] = ()
     source: str = ""
 
 
@@ -108,7 +96,7 @@ class Derived:
     """A fact that follows from others by an expression, where it is not probed or recorded itself."""
 
     name: str
-    value: Expr
+    value: str
     about: str
 
 
@@ -138,47 +126,61 @@ def load(directories: Sequence[str] = (), stages: Sequence[str] = STAGES) -> Rul
 
     Raises UsageError naming file, table and key.
     """
+    paths = [p for d in [shipped_directory(), *directories] for p in _files(d, stages)]
+    files = stored.get(paths, lambda: _read_and_check(paths, set(stages) == set(STAGES)))
+    rules: dict[str, Rule] = {}
     symbols: dict[str, Symbol] = {}
     derived: dict[str, Derived] = {}
-    tables: list[tuple[str, str, dict[str, Any]]] = []
-    for directory in [shipped_directory(), *directories]:
-        for path in _files(directory):
-            data = _toml(path)
-            base = os.path.basename(path)
-            if base == "symbols.toml":
-                symbols |= {n: _symbol(path, n, t) for n, t in data.items()}
-            elif base == "derived.toml":
-                derived |= {n: _derived(path, n, t) for n, t in data.items()}
-            elif base != "messages.toml":
-                tables += [(path, name, table) for name, table in data.items()]
-    known = symbols.keys() | derived.keys()
-    for item in derived.values():
-        _check_symbols(item.value, known, f"derived.toml: [{item.name}] value")
-    rules: dict[str, Rule] = {}
-    for path, name, table in tables:
-        rule = _rule(path, name, table, known)
-        if name in rules:
-            raise UsageError(f"{path}: [{name}]: this id is taken by {rules[name].source}")
-        if other := next((r for r in rules.values() if r.name == rule.name), None):
-            raise UsageError(f"{path}: [{name}] name: {rule.name!r} is the name of {other.id}")
-        rules[name] = rule
-    for rule in rules.values():
-        for other_id in rule.related:
-            if other_id not in rules:
-                raise UsageError(f"{rule.source}: [{rule.id}] related: there is no rule {other_id}")
-    kept = {n: r for n, r in sorted(rules.items()) if r.stage in stages}
-    return RuleSet(kept, symbols, derived)
+    for path, tables in files.items():
+        kind = _file_kind(path)
+        for name, table in tables.items():
+            if kind == "symbols":
+                symbols[name] = Symbol(name, **table)
+            elif kind == "derived":
+                derived[name] = Derived(name, **table)
+            elif table["stage"] in stages:
+                rules[name] = _rule(path, name, table)
+    return RuleSet(dict(sorted(rules.items())), symbols, derived)
 
 
-def _files(directory: str) -> Iterator[str]:
+def _read_and_check(paths: Sequence[str], every_stage: bool) -> dict[str, dict[str, Any]]:
+    """The tables of all files, after every check that a rule file must pass."""
+    files = {path: _toml(path) for path in paths}
+    entries = [(path, _file_kind(path), name, table) for path in files for name, table in files[path].items()]
+    known = {name for _, kind, name, _ in entries if kind != "rules"}
+    owner: dict[str, str] = {}
+    for path, kind, name, table in entries:
+        if kind == "rules":
+            _check_rule(path, name, table, known)
+            for word in (name, table["name"]):
+                if word in owner:
+                    raise UsageError(f"{path}: [{name}]: {word!r} is taken by {owner[word]}")
+                owner[word] = f"{path}: [{name}]"
+        else:
+            _check_entry(path, name, table, kind, known)
+    for path, _, name, table in entries if every_stage else ():
+        for other in table.get("related", ()):
+            if other not in owner:
+                raise UsageError(f"{path}: [{name}] related: there is no rule {other}")
+    return files
+
+
+def _file_kind(path: str) -> str:
+    base = os.path.basename(path)
+    return base.removesuffix(".toml") if base in ("symbols.toml", "derived.toml") else "rules"
+
+
+def _files(directory: str, stages: Sequence[str]) -> Iterator[str]:
+    """The rule files of a directory; shipped ones are named for their stage, so others need not be read."""
     try:
         names = sorted(os.listdir(directory))
     except OSError as error:
         raise UsageError(f"--rules {directory}: {error.strerror}") from error
-    found = [os.path.join(directory, n) for n in names if n.endswith(".toml")]
+    found = [n for n in names if n.endswith(".toml") and n != "messages.toml"]
     if not found:
         raise UsageError(f"--rules {directory}: no *.toml file in it")
-    yield from found
+    left_out = {f"{s}.toml" for s in STAGES if s not in stages}
+    yield from (os.path.join(directory, n) for n in found if n not in left_out)
 
 
 def _toml(path: str) -> dict[str, Any]:
@@ -237,27 +239,20 @@ def _choice(where: str, value: str, known: Sequence[str]) -> str:
     return value
 
 
-def _symbol(path: str, name: str, table: dict[str, Any]) -> Symbol:
+def _check_entry(path: str, name: str, table: dict[str, Any], kind: str, known: set[str]) -> None:
     where = f"{path}: [{name}]"
-    _keys(where, table, _SYMBOL_KEYS)
-    _choice(f"{where} kind", table["kind"], ("config", "tool", "context"))
-    return Symbol(name, **table)
+    _keys(where, table, _SYMBOL_KEYS if kind == "symbols" else _DERIVED_KEYS)
+    if kind == "symbols":
+        _choice(f"{where} kind", table["kind"], ("config", "tool", "context"))
+    else:
+        _check_expr(f"{where} value", table["value"], known)
 
 
-def _derived(path: str, name: str, table: dict[str, Any]) -> Derived:
-    where = f"{path}: [{name}]"
-    _keys(where, table, _DERIVED_KEYS)
-    return Derived(name, _expr(f"{where} value", table["value"]), table["about"])
-
-
-def _expr(where: str, text: str) -> Expr:
+def _check_expr(where: str, text: str, known: set[str]) -> None:
     try:
-        return parse_expr(text)
+        expr = parse_expr(text)
     except ExprError as error:
         raise UsageError(f"{where}: bad expression {text!r}: {error}") from error
-
-
-def _check_symbols(expr: Expr, known: Mapping[str, Any] | set[str], where: str) -> None:
     for name in expr.symbols():
         if name not in known and _PREFIX.sub("", name, count=1) not in known:
             raise UsageError(
@@ -279,7 +274,7 @@ def span(where: str, text: str) -> Span:
     return Span(low, high, series)
 
 
-def _rule(path: str, name: str, table: dict[str, Any], known: set[str]) -> Rule:
+def _check_rule(path: str, name: str, table: dict[str, Any], known: set[str]) -> None:
     where = f"{path}: [{name}]"
     if not _ID.fullmatch(name):
         raise UsageError(f"{where}: a rule id is BTF and three digits")
@@ -290,48 +285,35 @@ def _rule(path: str, name: str, table: dict[str, Any], known: set[str]) -> Rule:
         raise UsageError(f"{where} name: {table['name']!r} is not lower-case words with hyphens")
     if ("when" in table) == ("check" in table):
         raise UsageError(f"{where}: exactly one of 'when' and 'check' is needed")
-    exprs = {key: _expr(f"{where} {key}", table[key]) for key in ("applies", "when") if key in table}
-    for key, expr in exprs.items():
-        _check_symbols(expr, known, f"{where} {key}")
-    spans = {
-        key: tuple(span(f"{where} {key}", text) for text in table.get(key, ()))
-        for key in ("kernel", "kernel_unknown")
-    }
-    examples = tuple(_example(f"{where} example {i}", e, known) for i, e in enumerate(table["example"], 1))
-    return Rule(
-        id=name,
-        name=table["name"],
-        severity=Severity(_choice(f"{where} severity", table["severity"], [s.value for s in Severity])),
-        stage=_choice(f"{where} stage", table["stage"], STAGES),
-        message=table["message"],
-        why=table["why"].strip(),
-        fix=table["fix"].strip(),
-        subject=table.get("subject", ""),
-        applies=exprs.get("applies"),
-        when=exprs.get("when"),
-        check=table.get("check", ""),
-        how=table.get("how", "").strip(),
-        fragment=tuple(table.get("fragment", ())),
-        kernel=spans["kernel"],
-        kernel_unknown=spans["kernel_unknown"],
-        kernel_text=tuple(table.get("kernel", ())),
-        pahole=table.get("pahole", ""),
-        evidence=tuple(table["evidence"]),
-        related=tuple(table.get("related", ())),
-        examples=examples,
-        source=path,
-    )
+    _choice(f"{where} severity", table["severity"], [s.value for s in Severity])
+    _choice(f"{where} stage", table["stage"], STAGES)
+    for key in ("applies", "when"):
+        if key in table:
+            _check_expr(f"{where} {key}", table[key], known)
+    for key in ("kernel", "kernel_unknown"):
+        for text in table.get(key, ()):
+            span(f"{where} {key}", text)
+    for number, example in enumerate(table["example"], 1):
+        _check_example(f"{where} example {number}", example, known)
 
 
-def _example(where: str, table: Any, known: set[str]) -> Example:
+def _check_example(where: str, table: Any, known: set[str]) -> None:
     if not isinstance(table, dict):
         raise UsageError(f"{where}: a table is expected")
     _keys(where, table, _EXAMPLE_KEYS)
     _choice(f"{where} expect", table["expect"], EXPECT)
-    facts = table.get("facts", {})
-    for name, value in facts.items():
+    for name, value in table.get("facts", {}).items():
         if not isinstance(value, str):
-            raise UsageError(f"{where} facts.{name}: a string expected, as in {name} = \"y\"")
+            raise UsageError(f'{where} facts.{name}: a string expected, as in {name} = "y"')
         if name not in known and _PREFIX.sub("", name, count=1) not in known:
             raise UsageError(f"{where} facts: nobody knows the symbol {name}")
-    return Example(**table)
+
+
+def _rule(path: str, name: str, table: dict[str, Any]) -> Rule:
+    """A Rule from a table that was checked."""
+    data = dict(table)
+    data["severity"] = Severity(data["severity"])
+    data["examples"] = tuple(data.pop("example"))
+    for key in ("fragment", "kernel", "kernel_unknown", "evidence", "related"):
+        data[key] = tuple(data.get(key, ()))
+    return Rule(id=name, source=path, **data)
