@@ -30,6 +30,7 @@ def verb_parser(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     module = import_module(f"btfcheck.commands.{verb}")
     parser = argparse.ArgumentParser(
         prog=f"btfcheck {verb}",
+        usage=f"btfcheck {verb} [options] {module.WORDS}".rstrip(),
         description=module.__doc__,
         epilog=f"examples:\n{module.EXAMPLES}\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -2,6 +2,7 @@
 """One module per verb. Each has
 
     EXAMPLES: str                              shown at the end of --help
+    WORDS: str                                 what may follow the options, for the usage line
     add_arguments(parser) -> None              the verb's own options
     run(args, console) -> Report               the work
     body(report, style) -> Iterator[str]       optional: the verb's own lines in text output

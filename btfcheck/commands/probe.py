@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from btfcheck.commands.console import Console
     from btfcheck.formats.style import Style
 
+WORDS = "[VAR=VALUE]..."
 EXAMPLES = """\
   btfcheck probe                                 the tools that plain `make` would use
   btfcheck probe LLVM=-19 PAHOLE=~/bin/pahole    clang-19, ld.lld-19 ... and that pahole
