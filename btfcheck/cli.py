@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -192,4 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The `btfcheck` command."""
+    # Ended from outside, it still ends the tools that it runs and removes its files.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main())
