@@ -29,25 +29,37 @@ def commands(*words: str, **environ: str) -> dict[str, str]:
 class TestMakeVariables:
     def test_plain_make_uses_gnu_tools(self) -> None:
         assert commands() == {
-            "CC": "gcc", "LD": "ld", "AR": "ar", "NM": "nm", "OBJCOPY": "objcopy", "READELF": "readelf",
-            "RUSTC": "rustc", "BINDGEN": "bindgen", "PAHOLE": "pahole",
+            "CC": "gcc",
+            "LD": "ld",
+            "AR": "ar",
+            "NM": "nm",
+            "OBJCOPY": "objcopy",
+            "READELF": "readelf",
+            "RUSTC": "rustc",
+            "BINDGEN": "bindgen",
+            "PAHOLE": "pahole",
             "RESOLVE_BTFIDS": "./tools/bpf/resolve_btfids/resolve_btfids",
         }
 
-    @pytest.mark.parametrize(("llvm", "cc", "ld", "nm"), [
-        ("1", "clang", "ld.lld", "llvm-nm"),
-        ("-19", "clang-19", "ld.lld-19", "llvm-nm-19"),
-        ("/opt/llvm/bin/", "/opt/llvm/bin/clang", "/opt/llvm/bin/ld.lld", "/opt/llvm/bin/llvm-nm"),
-        ("0", "clang", "ld.lld", "llvm-nm"),
-        ("", "gcc", "ld", "nm"),
-    ])
+    @pytest.mark.parametrize(
+        ("llvm", "cc", "ld", "nm"),
+        [
+            ("1", "clang", "ld.lld", "llvm-nm"),
+            ("-19", "clang-19", "ld.lld-19", "llvm-nm-19"),
+            ("/opt/llvm/bin/", "/opt/llvm/bin/clang", "/opt/llvm/bin/ld.lld", "/opt/llvm/bin/llvm-nm"),
+            ("0", "clang", "ld.lld", "llvm-nm"),
+            ("", "gcc", "ld", "nm"),
+        ],
+    )
     def test_llvm(self, llvm: str, cc: str, ld: str, nm: str) -> None:
         chosen = commands(f"LLVM={llvm}")
         assert (chosen["CC"], chosen["LD"], chosen["NM"]) == (cc, ld, nm)
         assert chosen["PAHOLE"] == "pahole"
 
-    @pytest.mark.parametrize(("value", "valid"), [("", True), ("1", True), ("-19", True), ("/x/", True), ("0", False),
-                                                  ("n", False), ("19", False)])
+    @pytest.mark.parametrize(
+        ("value", "valid"),
+        [("", True), ("1", True), ("-19", True), ("/x/", True), ("0", False), ("n", False), ("19", False)],
+    )
     def test_llvm_values_that_stop_newer_kernels(self, value: str, valid: bool) -> None:
         assert resolve({"LLVM": value}, {}).llvm_valid is valid
 
@@ -60,7 +72,7 @@ class TestMakeVariables:
     def test_the_argument_wins_over_the_environment(self) -> None:
         assert commands("LLVM=1", LLVM="-19")["CC"] == "clang"
         assert commands("LLVM=", LLVM="1")["CC"] == "gcc", "an empty argument is an answer too"
-        assert commands("CC=clang", LLVM="-19") ["LD"] == "ld.lld-19"
+        assert commands("CC=clang", LLVM="-19")["LD"] == "ld.lld-19"
 
     def test_a_command_may_have_several_words(self) -> None:
         assert resolve({"CC": "ccache 'my clang' -m32"}, {}).commands["CC"] == ("ccache", "my clang", "-m32")
@@ -86,10 +98,18 @@ class TestMakeVariables:
         assert resolve({"LLVM": "1"}, {}).integrated_assembler
         assert resolve({"LLVM": "1", "LLVM_IAS": "0"}, {}).assembler(True) == ("clang", "-fno-integrated-as")
         assert resolve(cross, {}).assembler(True) == (
-            "clang", "--target=aarch64-linux-gnu", "--prefix=/x/bin/aarch64-linux-gnu-", "-fno-integrated-as")
+            "clang",
+            "--target=aarch64-linux-gnu",
+            "--prefix=/x/bin/aarch64-linux-gnu-",
+            "-fno-integrated-as",
+        )
         assert resolve({}, {}).assembler(False) == ("gcc",)
 
-    @given(st.dictionaries(st.sampled_from(["CC", "LLVM", "CROSS_COMPILE", "O", "PAHOLE", "LLVM_IAS"]), st.text()))
+    @given(
+        st.dictionaries(
+            st.sampled_from(["CC", "LLVM", "CROSS_COMPILE", "O", "PAHOLE", "LLVM_IAS"]), st.text()
+        )
+    )
     def test_any_values(self, variables: dict[str, str]) -> None:
         chosen = resolve(variables, {})
         assert set(chosen.commands) == set(tools.TOOLS)
@@ -136,7 +156,9 @@ class TestRun:
         assert "no such directory" in run(["true"], cwd=str(tmp_path / "gone")).problem
         assert "null byte" in run(["true", "a\0b"]).problem
 
-    def test_a_relative_tool_with_another_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_relative_tool_with_another_directory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         write(tmp_path / "tool", "pwd")
         monkeypatch.chdir(tmp_path)
         assert run(["./tool"], cwd="/").stdout == b"/\n"
@@ -213,7 +235,9 @@ class TestRun:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_an_interrupt_leaves_no_process(self, tmp_path: Path, number: signal.Signals) -> None:
-        script = write(tmp_path / "tool", f"trap '' INT TERM HUP; echo x > {tmp_path}/runs; sleep 600 & sleep 600")
+        script = write(
+            tmp_path / "tool", f"trap '' INT TERM HUP; echo x > {tmp_path}/runs; sleep 600 & sleep 600"
+        )
         program = textwrap.dedent(f"""
             import signal
             from btfcheck.toolchain.tools import run
@@ -222,7 +246,9 @@ class TestRun:
         """)
         mark = f"BTFCHECK_TEST={tmp_path}"
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "BTFCHECK_TEST": str(tmp_path)}
-        with subprocess.Popen([sys.executable, "-c", program], env=environ, stderr=subprocess.DEVNULL) as main:
+        with subprocess.Popen(
+            [sys.executable, "-c", program], env=environ, stderr=subprocess.DEVNULL
+        ) as main:
             while not (tmp_path / "runs").exists():
                 assert main.poll() is None
                 time.sleep(0.02)
