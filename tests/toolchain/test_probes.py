@@ -91,18 +91,22 @@ class TestPahole:
     def test_elfutils_by_the_file_that_the_loader_names(self, run: Make, tmp_path: Path) -> None:
         (tmp_path / "libdw-0.189.so").touch()
         (tmp_path / "libdw.so.1").symlink_to("libdw-0.189.so")
-        loads = f'[ -z "$LD_DEBUG" ] || echo "  77:\tcalling init: {tmp_path}/libdw.so.1" >&2'
+        loads = f'[ -z "$LD_DEBUG" ] || printf "   77:\\tcalling init: {tmp_path}/libdw.so.1\\n" >&2'
         facts = run(PAHOLE=f"{loads}\n{NEW}")
         assert facts["PAHOLE_ELFUTILS_VERSION"].value == "189"
         assert facts["PAHOLE_ELFUTILS_VERSION"].source.text == f"loads {tmp_path}/libdw-0.189.so"
         assert facts["PAHOLE_VERSION"].value == "131"
+
+    def test_the_loaders_words_are_no_reason(self, run: Make) -> None:
+        talk = r"printf '   77:\tcalling init: /lib/libc.so.6\n' >&2; echo broken >&2; exit 1"
+        assert run(PAHOLE=talk)["PAHOLE_VERSION"].reason.endswith("exit status 1: broken")
 
     def test_elfutils_that_nothing_names(self, run: Make, tmp_path: Path) -> None:
         facts = run(PAHOLE=NEW)
         assert facts["PAHOLE_ELFUTILS_VERSION"].value is None
         (tmp_path / "libdw.so.1").touch()
         tools.forget()
-        facts = run(PAHOLE=f"echo '1: calling init: {tmp_path}/libdw.so.1' >&2\n{NEW}")
+        facts = run(PAHOLE=f"printf ' 1:\\tcalling init: {tmp_path}/libdw.so.1\\n' >&2\n{NEW}")
         assert facts["PAHOLE_ELFUTILS_VERSION"].value is None
         assert "tells no elfutils release" in facts["PAHOLE_ELFUTILS_VERSION"].reason
 

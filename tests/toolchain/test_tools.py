@@ -258,6 +258,24 @@ class TestRun:
         time.sleep(0.1)
         assert processes(mark) == []
 
+    @pytest.mark.needs("setpriv")
+    def test_a_tied_tool_dies_with_us(self, tmp_path: Path) -> None:
+        script = write(tmp_path / "tool", f"trap '' INT TERM; echo x > {tmp_path}/runs; while :; do :; done")
+        program = f"from btfcheck.toolchain.tools import run; run([{script!r}], timeout=600, tied=True)"
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "BTFCHECK_TEST": str(tmp_path)}
+        with subprocess.Popen([sys.executable, "-c", program], env=environ) as main:
+            while not (tmp_path / "runs").exists():
+                assert main.poll() is None
+                time.sleep(0.02)
+            main.kill()
+        time.sleep(0.2)
+        assert processes(f"BTFCHECK_TEST={tmp_path}") == []
+
+    def test_a_tied_tool_is_run_like_any(self) -> None:
+        done = run(["sh", "-c", "cat; exit 3"], stdin=b"x", tied=True)
+        assert (done.argv[0], done.status, done.stdout) == ("sh", 3, b"x")
+        assert run(["sleep", "600"], timeout=0.2, tied=True).problem.endswith("timed out after 0.2 s")
+
 
 class TestAsk:
     def test_no_question_is_asked_twice(self, tmp_path: Path) -> None:
