@@ -10,6 +10,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 # Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
 VERBS: dict[str, str] = {
     "check": "judge a .config and the toolchain, before the build",
@@ -17,3 +20,12 @@ VERBS: dict[str, str] = {
     "explain": "print a rule's page",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def split_variables(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """(inputs, {VAR: VALUE}) from positional words, VAR=VALUE as make takes it."""
+    inputs = [w for w in words if not _VARIABLE.match(w) or "/" in w.split("=", 1)[0]]
+    variables = dict(w.split("=", 1) for w in words if w not in inputs)
+    return inputs, variables

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from btfcheck.cli import split_variables
+from btfcheck.commands import split_variables
 from btfcheck.formats.style import printable
 from btfcheck.model import Fact, Location, Outcome, Report, Severity, Status, UsageError
 
@@ -93,8 +93,8 @@ def _outcome(tool: str, facts: list[Fact], asked: set[str]) -> Outcome:
     reasons = list(dict.fromkeys(f.reason for f in gaps))
     missing = tuple(f.name for f in gaps if f.value is None)
     return Outcome(
-        RULE, Status.UNKNOWN, severity, tool, f"{tool}: {reasons[0]}", notes=tuple(reasons[1:]), missing=missing,
-        fix=f"install it, or name it: btfcheck probe {tool}=/path/to/it",
+        RULE, Status.UNKNOWN, severity, tool, f"{tool}: {reasons[0]}", notes=tuple(reasons[1:]),
+        missing=missing, fix=f"install it, or name it: btfcheck probe {tool}=/path/to/it",
     )
 
 
