@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ENOENT = 2
 E2BIG = 7
@@ -19,8 +19,7 @@ ERRNO_NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One reason to refuse.
 
     `rule` names the check ("STRUCT.6", "R.M.INT.3", "G.1"; header.py, meta.py, resolve.py, chains.py and
@@ -42,8 +41,7 @@ class Fault:
     stream: bool = False
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a kernel says of BTF.
 
     `accepted`, `errno` (0 when accepted) and `message` are the kernel's first verdict; `faults` lists that

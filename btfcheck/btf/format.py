@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 KINDS = (
     "UNKNOWN", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST",
@@ -38,15 +38,13 @@ FIXED_WORDS = {INT: 1, ARRAY: 3, VAR: 1, DECL_TAG: 1}
 ELEMENT_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, ENUM64: 3, FUNC_PROTO: 2, DATASEC: 3}
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """What a kernel's own machine decides: the byte order of BTF and the size of a pointer in bytes."""
 
     byteorder: str = "little"
     pointer: int = 8
 
 
-@dataclass
 class Btf:
     """The types and strings of one blob; of split BTF, its own ones on top of `base`.
 
@@ -54,20 +52,19 @@ class Btf:
     `named` cover the base as well, so that any name offset indexes them.
     """
 
-    words: list[int]
-    strings: bytes
-    named: bytes  # 1 where a string that is a C identifier (or the empty one at 0) starts
-    vlen_mask: int
-    machine: Machine = field(default_factory=Machine)
-    base: Btf | None = None
-    starts: list[int] = field(default_factory=list)
-    kinds: bytearray = field(default_factory=bytearray)
-    dropped: int = 0  # records beyond the number that the kernel keeps
-
-    @property
-    def first(self) -> int:
-        """The id of slot 0."""
-        return self.base.count if self.base else 0
+    def __init__(
+        self, words: list[int], strings: bytes, named: bytes, vlen_mask: int, machine: Machine, base: Btf | None
+    ) -> None:
+        self.words = words
+        self.strings = strings
+        self.named = named  # 1 where a string that is a C identifier (or the empty one at 0) starts
+        self.vlen_mask = vlen_mask
+        self.machine = machine
+        self.base = base
+        self.starts: list[int] = [] if base else [0]
+        self.kinds = bytearray() if base else bytearray(1)
+        self.dropped = 0  # records beyond the number that the kernel keeps
+        self.first = base.count if base else 0  # the id of slot 0
 
     @property
     def count(self) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from btfcheck.btf.fault import E2BIG, EINVAL, ENOTSUPP, Fault, Refused
 from btfcheck.btf.format import MAX_NAME_OFFSET
@@ -14,8 +14,7 @@ MAGIC = 0xEB9F
 BASE_HEADER = 24
 
 
-@dataclass(frozen=True)
-class Sections:
+class Sections(NamedTuple):
     """The type and string sections, and where each starts behind the header."""
 
     types: bytes

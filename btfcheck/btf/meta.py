@@ -9,7 +9,6 @@ each that is broken. All ids are only compared with the limit here; pass 2 looks
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 from btfcheck.btf.fault import EINVAL, ENOTSUPP, Fault
 from btfcheck.btf.format import (
@@ -160,17 +159,15 @@ def _length(info: int, mask: int) -> int:
     return 3 + FIXED_WORDS.get(kind, 0) + ELEMENT_WORDS.get(kind, 0) * (info & mask)
 
 
-@dataclass
 class _Record:
     """A record under examination; `left` bytes follow its first twelve."""
 
-    btf: Btf
-    rules: Rules
-    tid: int
-    at: int
-    left: int
-
-    def __post_init__(self) -> None:
+    def __init__(self, btf: Btf, rules: Rules, tid: int, at: int, left: int) -> None:
+        self.btf = btf
+        self.rules = rules
+        self.tid = tid
+        self.at = at
+        self.left = left
         self.words = self.btf.words
         self.name_off, self.info, self.third = self.words[self.at : self.at + 3]
         self.kind = self.info >> 24 & (0x7F if self.rules.wide_vlen else 0x1F)
@@ -337,7 +334,7 @@ def _enum(r: _Record) -> Iterator[Fault]:
             yield r.bare(f"{r.label}.4", f"\tInvalid name_offset:{name}")
         elif not r.identifier(name):
             fault = r.fault("5", "Invalid name")
-            yield replace(fault, member=text(r.btf.bytes_at(name))[:NAME_SHOWN])
+            yield fault._replace(member=text(r.btf.bytes_at(name))[:NAME_SHOWN])
 
 
 def _func(r: _Record) -> Iterator[Fault]:

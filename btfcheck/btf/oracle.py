@@ -13,7 +13,7 @@ import os
 import platform
 import struct
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from btfcheck.model import InputError
 
@@ -26,8 +26,7 @@ _BTF_LOAD = 18
 _LOG_SIZES = (1 << 16, 1 << 26)  # S5: from 6.4 on, one that is too small keeps the tail
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What the running kernel said. `message` is the last line of its log."""
 
     accepted: bool

@@ -8,9 +8,8 @@ from the sources.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from btfcheck.model import UsageError
 from btfcheck.release import Release
@@ -19,8 +18,7 @@ OLDEST = Release(6, 1)
 NEWEST = Release(7, 3)
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """The kernel-dependent part of the checks. Two releases with equal rules give equal verdicts."""
 
     header: int = 24  # bytes of the header that are known
@@ -38,8 +36,7 @@ class Rules:
     distilled_base: bool = False  # .BTF.base is read
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """From `since` on (a whole line, or a stable release of that line alone) the `rule` changes."""
 
     since: Release
@@ -89,7 +86,7 @@ def rules_for(release: Release) -> Rules:
     rules = Rules()
     for change in CHANGES:
         if change.applies(release):
-            rules = replace(rules, **{change.field: change.value})
+            rules = rules._replace(**{change.field: change.value})
     return rules
 
 

@@ -8,9 +8,9 @@ silent. Only BTF that uses these names is concerned, kernels' own included.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
+from typing import NamedTuple
 
 from btfcheck.btf.fault import E2BIG, EEXIST, EFAULT, EINVAL, ELOOP, ENOENT, Fault
 from btfcheck.btf.format import (
@@ -49,8 +49,7 @@ _DEPTH = 32
 _OWNERS = 8
 
 
-@dataclass
-class _Field:
+class _Field(NamedTuple):
     kind: str  # a name of _SIZES, or kptr
     offset: int
     element: int = 0  # of a root: the struct it holds
@@ -242,10 +241,7 @@ class Special:
         size, align = _SIZES[name]
         if offset % align or self.btf.kinds[other] != STRUCT or self.btf.third(other) != size:
             return None
-        field = _Field(name, offset)
-        if name in _ROOTS:
-            field.element, field.node = self._contains(tid, index)
-        return field
+        return _Field(name, offset, *(self._contains(tid, index) if name in _ROOTS else ()))
 
     def _nested(self, tid: int, offset: int, number: int, room: int, level: int) -> list[_Field]:
         if level + 1 + self.plain.get(tid, 0) >= _DEPTH:
@@ -253,8 +249,7 @@ class Special:
         if tid in self.plain:
             return []
         fields = self._struct_fields(tid, room, level + 1)
-        for field in fields:
-            field.offset += offset
+        fields = [field._replace(offset=field.offset + offset) for field in fields]
         return self._repeated(fields, number, self.btf.third(tid), room) if fields else []
 
     @staticmethod
@@ -265,7 +260,7 @@ class Special:
             raise _Refusal("F.10", EINVAL)
         if len(fields) * number > room:
             raise _Refusal("F.10", E2BIG)
-        return [replace(field, offset=field.offset + i * size) for i in range(number) for field in fields]
+        return [field._replace(offset=field.offset + i * size) for i in range(number) for field in fields]
 
     # -- kernel pointers -----------------------------------------------------------------------------------
 

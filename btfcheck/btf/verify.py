@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from btfcheck.btf import chains, meta
 from btfcheck.btf.fault import E2BIG, Fault, Refused, Verdict
@@ -50,15 +50,14 @@ class _Faults:
 
     def verdict(self, notes: tuple[str, ...] = ()) -> Verdict:
         for key, count in self.more.items():
-            self.found[key] = replace(self.found[key], more=count)
+            self.found[key] = self.found[key]._replace(more=count)
         faults = tuple(self.found.values())
         if not faults:
             return Verdict(True, 0, "", notes=notes)
         return Verdict(False, faults[0].errno, faults[0].message, faults, self.dropped, notes)
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """A verdict, and the types as far as they could be read; None where the header is refused already."""
 
     verdict: Verdict
@@ -103,7 +102,7 @@ def check(
 
 def _open(types: bytes, strings: bytes, rules: Rules, base: Btf | None, machine: Machine) -> Btf:
     named = identifier_flags(strings, rules.dots)
-    btf = Btf(
+    return Btf(
         to_words(types, machine.byteorder),
         base.strings + strings if base else strings,
         base.named + named if base else b"\1" + named[1:],
@@ -111,10 +110,6 @@ def _open(types: bytes, strings: bytes, rules: Rules, base: Btf | None, machine:
         machine,
         base,
     )
-    if not base:  # void
-        btf.starts.append(0)
-        btf.kinds.append(0)
-    return btf
 
 
 def _whole(btf: Btf, rules: Rules, path: str, faults: _Faults) -> tuple[str, ...]:
@@ -123,7 +118,7 @@ def _whole(btf: Btf, rules: Rules, path: str, faults: _Faults) -> tuple[str, ...
     def report(fault: Fault) -> None:
         if btf.dropped and not fault.message.startswith("\t"):
             # The kernel says so without ending the line.
-            fault = replace(fault, message=_TOO_MANY + fault.message)
+            fault = fault._replace(message=_TOO_MANY + fault.message)
         faults(fault)
 
     if path == USER:

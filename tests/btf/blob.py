@@ -201,7 +201,8 @@ def _mangle_records(draw: random.Random, records: list[list[int]], strings: byte
         choice = draw.randrange(8)
         if choice == 0:  # an id, more or less
             at = draw.randrange(2, len(record))
-            record[at] = draw.choice((draw.randint(0, len(records) + 1), (record[at] + draw.choice((-1, 1))) & 0xFFFFFFFF))
+            near = record[at] + draw.choice((-1, 1)) & 0xFFFFFFFF
+            record[at] = draw.choice((draw.randint(0, len(records) + 1), near))
         elif choice == 1:
             record[draw.randrange(len(record))] = draw.choice(_ODD)
         elif choice == 2:
