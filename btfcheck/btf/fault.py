@@ -24,8 +24,9 @@ class Fault(NamedTuple):
 
     `rule` names the check ("STRUCT.6", "R.M.INT.3", "G.1"; header.py, meta.py, resolve.py, chains.py and
     special.py say what each does). `message` is the last line of the kernel's log, Latin-1 as the kernel's
-    own tables. `type_id` is 0 for faults of the header. `more` counts further members of the same type
-    with the same fault. `stream` is set where nothing behind can be read.
+    own tables. `type_id` is 0 for faults of the header. `member` and `position` (from 0) tell
+    which element of the type; `more` counts further ones with the same fault. `stream` is set where
+    nothing behind can be read.
     """
 
     rule: str
@@ -35,6 +36,7 @@ class Fault(NamedTuple):
     kind: str = ""
     name: str = ""
     member: str = ""
+    position: int = -1
     more: int = 0
     declaration: str = ""
     cause: str = ""

@@ -189,16 +189,17 @@ class _Record:
 
     def member(self, number: str, at: int, line: str, message: str) -> Fault:
         """A fault of the element at word `at`."""
-        member = text(self.btf.bytes_at(self.words[at])) if self.kind != DATASEC else ""
-        return self._make(f"{self.label}.{number}", f"{line} {message}", member=member)
+        return self.of_element(self._make(f"{self.label}.{number}", f"{line} {message}"), at)
 
-    def _make(
-        self, rule: str, message: str, errno: int = EINVAL, member: str = "", stream: bool = False
-    ) -> Fault:
+    def of_element(self, fault: Fault, at: int) -> Fault:
+        name = text(self.btf.bytes_at(self.words[at])[:NAME_SHOWN]) if self.kind != DATASEC else ""
+        return fault._replace(member=name, position=(at - self.at - 3) // ELEMENT_WORDS[self.kind])
+
+    def _make(self, rule: str, message: str, errno: int = EINVAL, stream: bool = False) -> Fault:
         name = text(self.btf.bytes_at(self.name_off)[:NAME_SHOWN]) if self.name_off else ""
         label = KINDS[self.kind] if self.kind < len(KINDS) else ""
         message = message.rsplit("\n", 1)[-1]
-        return Fault(rule, errno, message, self.tid, label, name, member[:NAME_SHOWN], stream=stream)
+        return Fault(rule, errno, message, self.tid, label, name, stream=stream)
 
     def needs(self, size: int) -> Fault | None:
         """The fault of a record that is cut off."""
@@ -331,10 +332,9 @@ def _enum(r: _Record) -> Iterator[Fault]:
     for at in range(r.at + 3, r.at + 3 + width * r.vlen, width):
         name = r.words[at]
         if not r.offset_exists(name):
-            yield r.bare(f"{r.label}.4", f"\tInvalid name_offset:{name}")
+            yield r.of_element(r.bare(f"{r.label}.4", f"\tInvalid name_offset:{name}"), at)
         elif not r.identifier(name):
-            fault = r.fault("5", "Invalid name")
-            yield fault._replace(member=text(r.btf.bytes_at(name))[:NAME_SHOWN])
+            yield r.of_element(r.fault("5", "Invalid name"), at)
 
 
 def _func(r: _Record) -> Iterator[Fault]:

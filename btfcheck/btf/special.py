@@ -43,6 +43,8 @@ _ROOTS = {"bpf_list_head": "bpf_list_node", "bpf_rb_root": "bpf_rb_node"}
 _NODES = frozenset(_ROOTS.values())
 _KPTR = "kptr"
 _KPTR_TAGS = (b"kptr", b"kptr_untrusted", b"percpu_kptr")
+# register_btf_id_dtor_kfuncs() in kernel/bpf/helpers.c, cpumask.c and crypto.c.
+_WITH_DESTRUCTOR = frozenset((b"task_struct", b"cgroup", b"bpf_cpumask", b"bpf_crypto_ctx"))
 _MAY_REPEAT = frozenset((_KPTR, *_ROOTS))
 _MOST_FIELDS = 11
 _DEPTH = 32
@@ -71,14 +73,21 @@ class _Refusal(Exception):  # noqa: N818
 class Special:
     """Rules F over one blob; `check` runs them."""
 
-    def __init__(self, btf: Btf, rules: Rules, report: Callable[[Fault], None]) -> None:
+    def __init__(
+        self,
+        btf: Btf,
+        rules: Rules,
+        report: Callable[[Fault], None],
+        kernel_structs: Callable[[], frozenset[bytes]] | None = None,
+    ) -> None:
         self.btf = btf
         self.rules = rules
         self.report = report
         self.records: dict[int, list[_Field]] = {}
         self.plain: dict[int, int] = {}  # structs without any field, and how deep they nest
         self.nodes: set[tuple[int, bytes, str]] = set()  # that passed F.6
-        self.kptrs: set[str] = set()  # struct names that a running kernel may know, too (F.13)
+        self.kernel_structs = kernel_structs
+        self.undecided: set[str] = set()  # struct names that a kernel may know, too (F.13)
 
     def check(self, last_line: Callable[[], str]) -> None:
         """Report what is refused; `last_line` gives the line that the silent log ends with."""
@@ -172,7 +181,7 @@ class Special:
             if field.kind in _ROOTS:
                 self._check_node(field)
             elif field.pointee:
-                self.kptrs.add(text(self._name(field.pointee)))
+                self._check_destructor(self._name(field.pointee))
         kinds = [field.kind for field in fields]
         locks = [lock for lock in _LOCKS if lock in kinds]
         if len(locks) == 2:
@@ -292,6 +301,15 @@ class Special:
         if btf.kinds[tid] != STRUCT:
             raise _Refusal("F.12", EINVAL)
         return _Field(_KPTR, offset, pointee=tid if tag == b"kptr" else 0)
+
+    def _check_destructor(self, name: bytes) -> None:
+        """F.13: a kptr to a struct that the kernel has, too, needs a destructor registered for it."""
+        if name in _WITH_DESTRUCTOR:
+            return
+        if self.kernel_structs is None:
+            self.undecided.add(text(name))
+        elif name in self.kernel_structs():
+            raise _Refusal("F.13", ENOENT)
 
     def _is_kptr(self, tid: int) -> bool:
         try:
