@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Kernel releases as kernels and distributions spell them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+from btfcheck.model import UsageError
+
+_NUMBERS = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?![0-9A-Za-z])")
+_CANDIDATE = re.compile(r"[-.~]rc(\d{1,3})(?!\d)")
+_BANNER = re.compile(r"Linux version (\S+)(.*)", re.DOTALL)
+_DEBIAN_TAIL = re.compile(r" Debian (\d+\.\d+\S*)")
+_UBUNTU_SIGNATURE = re.compile(r"Ubuntu \S+ (\d\S*)$")
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Release:
+    """A release, ordered: 7.3-rc7 comes before 7.3. `rc` is None for anything that is no candidate."""
+
+    major: int
+    minor: int
+    patch: int = 0
+    rc: int | None = None
+
+    @property
+    def line(self) -> tuple[int, int]:
+        """(major, minor): what a merge window decides. Candidates belong to the line they lead to."""
+        return self.major, self.minor
+
+    def _key(self) -> tuple[int, int, int, float]:
+        return self.major, self.minor, self.patch, float("inf") if self.rc is None else self.rc
+
+    def __lt__(self, other: object) -> bool:
+        return self._key() < other._key() if isinstance(other, Release) else NotImplemented
+
+    def __str__(self) -> str:
+        patch = f".{self.patch}" if self.patch else ""
+        return f"{self.major}.{self.minor}{patch}" + ("" if self.rc is None else f"-rc{self.rc}")
+
+
+def parse(text: str) -> Release:
+    """The release that `text` names.
+
+    Takes what `make kernelversion` and `uname -r` print, package versions ("6.12.117-1~deb12u1"),
+    /proc/version and the banner inside an image, and Ubuntu's /proc/version_signature. Debian's
+    and Ubuntu's own numbers hide the stable release ("6.1.0-56-amd64" is 6.1.192): where the text
+    says both, the upstream one counts.
+
+    Raises UsageError when `text` names no release.
+    """
+    words = text.strip()
+    if banner := _BANNER.search(words):
+        debian = _DEBIAN_TAIL.search(banner[2])
+        words = debian[1] if debian else banner[1]
+    elif signature := _UBUNTU_SIGNATURE.match(words):
+        words = signature[1]
+    numbers = _NUMBERS.match(words)
+    if not numbers:
+        raise UsageError(f"{text.strip()[:80]!r} is not a kernel release (6.12, 6.12.117, 7.3-rc7 ...)")
+    candidate = _CANDIDATE.match(words, numbers.end()) or _CANDIDATE.search(words, numbers.end())
+    return Release(
+        int(numbers[1]), int(numbers[2]), int(numbers[3] or 0), int(candidate[1]) if candidate else None
+    )
