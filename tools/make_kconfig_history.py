@@ -197,15 +197,16 @@ MAINLINE = {"6.8.1u": {"RUST": "6.7.3"}}
 
 # What a leaf is: "user" has a prompt, "toolchain" comes from $(...), the rest follows from other
 # symbols. Read in the four Debian trees. Numbers are the int symbols.
-USER = (
-    "MODULES KASAN KASAN_SW_TAGS KASAN_HW_TAGS KASAN_GENERIC MITIGATION_RETHUNK SHADOW_CALL_STACK BPF_SYSCALL "
-    "COMPILE_TEST DEBUG_KERNEL EXPERT GCOV_KERNEL KCOV UNWIND_PATCH_PAC_INTO_SCS GCC_PLUGINS EXPOLINE"
-).split()
-TOOLCHAIN = (
-    "CC_IS_CLANG LD_IS_LLD AS_IS_LLVM AS_IS_GNU AS_HAS_NON_CONST_LEB128 AS_HAS_NON_CONST_ULEB128 "
-    "CLANG_VERSION GCC_VERSION AS_VERSION LLD_VERSION"
-).split()
-NUMBERS = "CLANG_VERSION GCC_VERSION AS_VERSION LLD_VERSION".split()
+USER = [
+    "MODULES", "KASAN", "KASAN_SW_TAGS", "KASAN_HW_TAGS", "KASAN_GENERIC", "MITIGATION_RETHUNK",
+    "SHADOW_CALL_STACK", "BPF_SYSCALL", "COMPILE_TEST", "DEBUG_KERNEL", "EXPERT", "GCOV_KERNEL", "KCOV",
+    "UNWIND_PATCH_PAC_INTO_SCS", "GCC_PLUGINS", "EXPOLINE",
+]  # fmt: skip
+NUMBERS = ["CLANG_VERSION", "GCC_VERSION", "AS_VERSION", "LLD_VERSION"]
+TOOLCHAIN = [
+    "CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", "AS_IS_GNU", "AS_HAS_NON_CONST_LEB128",
+    "AS_HAS_NON_CONST_ULEB128", *NUMBERS,
+]  # fmt: skip
 # How a user turns off what has no prompt (def_bool of another symbol; security/Kconfig.hardening).
 SETTERS = {"RANDSTRUCT": {"n": "RANDSTRUCT_NONE"}, "GCC_PLUGIN_RANDSTRUCT": {"n": "RANDSTRUCT_NONE"}}
 # $(shell,...) that is arithmetic on another symbol: name -> (symbol, divisor).
@@ -259,7 +260,9 @@ def main() -> None:
         name: runs([(a, b, f, entry_text(t)) for a, b, f, t in rows], keys) for name, rows in HEADS.items()
     }
     symbols |= {
-        symbol: runs([(a, b, f"arch/{arch}/Kconfig", entry_text(["def_bool y", *t])) for a, b, t in rows], keys)
+        symbol: runs(
+            [(a, b, f"arch/{arch}/Kconfig", entry_text(["def_bool y", *t])) for a, b, t in rows], keys
+        )
         for arch, (symbol, rows) in ARCHES.items()
     }
     placed = {n for item in LAYOUT for n in (item if isinstance(item, list) else [item])}

@@ -193,15 +193,17 @@ class _Search:
             return []
         starts: list[Edits] = [frozenset()]
         for name in given_up:
-            state = self._state(frozenset())
-            starts = _product(starts, self._off(state, self.kconf.syms[name], 0)) if name in self.kconf.syms else starts
+            if name in self.kconf.syms:
+                off = self._off(self._state(frozenset()), self.kconf.syms[name], 0)
+                starts = _product(starts, off)
         good: list[Edits] = []
         frontier = starts
         for _ in range(_ROUNDS):
             good += [e for e in frontier if self._holds(e)]
             frontier = [e for e in frontier if not self._holds(e) and len(e) < _LARGEST]
             following = dict.fromkeys(n for e in frontier for n in self._next(e))
-            frontier = [e for e in following if e not in self._tried and not any(g <= e for g in good)][:_MOST]
+            frontier = [e for e in following if e not in self._tried and not any(g <= e for g in good)]
+            frontier = frontier[:_MOST]
             if not frontier:
                 break
         good += [e for e in frontier if self._holds(e)]
@@ -306,7 +308,7 @@ class _Search:
             return self._fact(state, name, "y")
         found: list[Edits] = []
         if asks(symbol):
-            here: list[Edits] = [frozenset()] if self.goals.get(name) == "y" else [frozenset([Edit(name, "y")])]
+            here: list[Edits] = [frozenset() if self.goals.get(name) == "y" else frozenset([Edit(name, "y")])]
             for written in conditions(self.kconf, symbol):
                 here = _product(here, self._make(state, written.expr, True, depth + 1))
             found += here

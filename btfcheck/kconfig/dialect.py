@@ -47,12 +47,13 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     None lets it be computed. `turn` orders the assignments to members of a choice.
     """
 
-    __slots__ = ("given", "transitional", "turn")
     # kconfiglib asks `x.__class__ is Symbol` throughout; this answers yes.
     __class__ = kl.Symbol
 
     def __init__(self) -> None:
         kl.Symbol.__init__(self)
+        self._cached_tri_val: int | None
+        self._write_to_conf: bool
         self.given: str | None = None
         self.turn = 0
         self.transitional = False
@@ -92,7 +93,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         if self.given is not None:
             return int(kl.STR_TO_TRI.get(self.given, 0))
         if self._cached_tri_val is not None:
-            return int(self._cached_tri_val)
+            return self._cached_tri_val
         if self.orig_type not in (kl.BOOL, kl.TRISTATE) or (self.choice and not self.kconfig.rules.choices):
             return int(kl.Symbol.tri_value.fget(self))
         visible = self.visibility
@@ -264,7 +265,8 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         if type(node.item) is kl.Choice:
             node.item.__class__ = KernelChoice
             node.item.orig_type = kl.BOOL if self.rules.choices else node.item.orig_type
-        self._own = own = []
+        own: list[Written] = []
+        self._own = own
         self._marks.clear()
         kl.Kconfig._parse_props(self, node)
         self._written[node] = (node.parent, own)

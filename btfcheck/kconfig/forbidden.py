@@ -58,7 +58,9 @@ def forbidden(
     )
 
 
-def _judge(kconf: KernelKconfig, values: Mapping[str, str | None], names: Iterable[str]) -> Iterable[Forbidden]:
+def _judge(
+    kconf: KernelKconfig, values: Mapping[str, str | None], names: Iterable[str]
+) -> Iterable[Forbidden]:
     recorded = {n: v for n, v in values.items() if v is not None}
     hold = {
         s.name: recorded.get(s.name, "n")
@@ -73,11 +75,12 @@ def _judge(kconf: KernelKconfig, values: Mapping[str, str | None], names: Iterab
         value = recorded[name]
         if symbol is None or not symbol.nodes:
             yield Forbidden(name, value, (), False, True, (kconf.origin,))
-        elif name not in kconf.leaves and not symbol.transitional and _most(state, symbol) < kl.STR_TO_TRI[value]:
+        elif name in kconf.leaves or symbol.transitional:
+            continue
+        elif _most(state, symbol) < kl.STR_TO_TRI[value]:
             parts = [clause(state, c) for c in conditions(kconf, symbol)]
-            yield Forbidden(
-                name, value, tuple(p for p in parts if p.value == "n"), True, True, (kconf.origin,)
-            )
+            blocking = tuple(p for p in parts if p.value == "n")
+            yield Forbidden(name, value, blocking, True, True, (kconf.origin,))
 
 
 def _most(state: State, symbol: Any) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import kconfiglib as kl
@@ -281,9 +282,7 @@ def _selector(select: Any) -> Any:
 
 
 def _parts(written: list[Written]) -> list[Written]:
-    return [
-        Written(w.kind, part, w.text, w.file, w.line) for w in written for part in kl.split_expr(w.expr, kl.AND)
-    ]
+    return [replace(w, expr=part) for w in written for part in kl.split_expr(w.expr, kl.AND)]
 
 
 def _neighbours(symbol: Any) -> Iterator[Any]:

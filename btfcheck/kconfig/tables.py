@@ -35,8 +35,9 @@ _ARCHES = {
 _ARCH_FACTS = {"x86_64": {"X86_64": "y", "64BIT": "y"}, "amd64": {"X86_64": "y", "64BIT": "y"}}
 _WORD = re.compile(r"\w+")
 _KEYWORDS = frozenset(
-    "bool int default def_bool depends on select if prompt transitional y n m choice endchoice endif".split()
-)
+    ("bool", "int", "default", "def_bool", "depends", "on", "select", "if", "prompt", "transitional",
+     "choice", "endchoice", "endif", "config", "y", "n", "m")
+)  # fmt: skip
 
 Entry = tuple[str, str]  # (file, lines)
 
@@ -153,7 +154,7 @@ def _origin(point: _Point) -> str:
 
 
 def _neighbours(wanted: Release) -> tuple[_Point, _Point | None]:
-    """The points around a release: equal ones when it was read, no upper one when none is later in its line."""
+    """The points around a release: twice the same when it was read, no upper one after the last of its line."""
     points = _points()
     line = [p for p in points if p.release.line == wanted.line]
     exact = [p for p in line if p.release == wanted]
@@ -181,8 +182,7 @@ def _entries(point: _Point, arch: str, distro: str) -> dict[str, Entry]:
     for name, rows in data["symbols"].items():
         tree = index[mainline[name]] if name in mainline else point.tree
         entry = next(((file, text) for first, last, file, text in rows if first <= tree <= last), None)
-        foreign = entry and entry[0].startswith("arch/") and entry[0] not in ("arch/Kconfig", f"arch/{arch}/Kconfig")
-        if entry and not foreign:
+        if entry and (entry[0].count("/") < 2 or entry[0].startswith((f"arch/{arch}/", "kernel/"))):
             found[name] = entry
     for fix in data["fixes"]:
         if fix["commit"] in point.fixes:
@@ -248,15 +248,15 @@ def _between(base: Model, below: _Point, above: _Point, distro: str) -> tuple[Mo
         options = [_options(everything, old, new, below, above, same_line)]
     assumed = f"no tree between {_origin(below)} and {_origin(above)} was read"
     found = []
-    for choice in product(*options):
+    for taken in product(*options):
         entries = dict(new)
-        for _, changes in choice:
+        for _, changes in taken:
             for name, entry in changes.items():
                 if entry is None:
                     entries.pop(name, None)
                 else:
                     entries[name] = entry
-        words = "; ".join(dict.fromkeys(text for text, _ in choice))
+        words = "; ".join(dict.fromkeys(text for text, _ in taken))
         found.append(replace(start, entries=entries, assumed=assumed, variant=words))
     return tuple(found)
 
@@ -265,7 +265,12 @@ _Option = tuple[str, dict[str, Entry | None]]
 
 
 def _options(
-    group: Iterable[str], old: dict[str, Entry], new: dict[str, Entry], below: _Point, above: _Point, stable: bool
+    group: Iterable[str],
+    old: dict[str, Entry],
+    new: dict[str, Entry],
+    below: _Point,
+    above: _Point,
+    stable: bool,
 ) -> list[_Option]:
     """The texts that a group of entries may have: as below, as above, and between them step by step.
 
@@ -292,7 +297,8 @@ def _options(
             kept = [x for x in entry[1].split("\n") if x not in dropped]
             text = "\n".join([*kept, *lines])
             changes = {**(first[1] if entry == old["RUST"] else last[1]), "RUST": (entry[0], text)}
-            found.append((f"{label} as in {_origin(below)} with the other lines of {_origin(above)}", changes))
+            words = f"{label} as in {_origin(below)} with the other lines of {_origin(above)}"
+            found.append((words, changes))
     return [*found, last]
 
 
@@ -329,7 +335,8 @@ def _changed_together(old: dict[str, Entry], new: dict[str, Entry]) -> list[set[
 
 def _meaning(entry: Entry | None) -> frozenset[str]:
     """The lines of an entry without the wording of its prompt."""
-    return frozenset(re.sub(r'"[^"]*"', '""', line) for line in entry[1].split("\n")) if entry else frozenset()
+    lines = entry[1].split("\n") if entry else []
+    return frozenset(re.sub(r'"[^"]*"', '""', line) for line in lines)
 
 
 class BuiltIn(KernelKconfig):
@@ -375,7 +382,8 @@ class BuiltIn(KernelKconfig):
         return self._origins[line - 1][0], None
 
     def source_line(self) -> str:
-        return self._origins[self.linenr - 1][1]
+        text: str = self._origins[self.linenr - 1][1]
+        return text
 
     def _open(self, filename: str, mode: str) -> StringIO:  # noqa: ARG002
         return StringIO("\n".join(self._lines) + "\n")
@@ -390,7 +398,7 @@ class BuiltIn(KernelKconfig):
             elif item[0] in entries:
                 self._write_choice(item[0], [n for n in item[1:] if n in entries])
         mentioned = {w for line in self._lines for w in _WORD.findall(re.sub(r'"[^"]*"', "", line))}
-        undefined = mentioned - _KEYWORDS - set(entries) - {"config"} - {w for w in mentioned if w.isdigit()}
+        undefined = mentioned - _KEYWORDS - set(entries) - {w for w in mentioned if w.isdigit()}
         for name in sorted(undefined):
             self._leaves.add(name)
             self._add("", f"config {name}")
@@ -405,8 +413,9 @@ class BuiltIn(KernelKconfig):
             self._add(file, "\t" + line, line)
         for name in members:
             member_file, member_text = self.model.entries[name]
-            inner = [b for b in _blocks(member_text)[0] if b not in blocks]
-            self._write_entry(f"config {name}", name, (member_file, "\n".join(_blocks(member_text)[1])), inner)
+            around, body = _blocks(member_text)
+            inner = [b for b in around if b not in blocks]
+            self._write_entry(f"config {name}", name, (member_file, "\n".join(body)), inner)
         self._add(file, "endchoice")
         for _ in blocks:
             self._add(file, "endif")

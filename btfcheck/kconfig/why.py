@@ -106,7 +106,8 @@ def _why(
     symbol = kconf.syms.get(name)
     if symbol is None or not symbol.nodes:
         return Why(name, wanted, "n", False, (), (), (kconf.origin,))
-    state = State(kconf, {k: v for k, v in values.items() if k != name or name in kconf.leaves}, complete=complete)
+    others = {k: v for k, v in values.items() if k != name or name in kconf.leaves}
+    state = State(kconf, others, complete=complete)
     ask(state, symbol, wanted)
     value = state.text(symbol)
     selected = tuple(
