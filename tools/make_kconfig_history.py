@@ -53,9 +53,7 @@ LAYOUT: list[str | list[str]] = [
 # texts of 9c3681f9b992 ("kbuild: Add gendwarfksyms as an alternative to genksyms") and of the
 # later change to `if MODVERSIONS`, and the trees above.
 HEADS = {
-    "choice LTO": [
-        ("6.1rc7", "7.3.4d", "arch/Kconfig", ['prompt "Link Time Optimization (LTO)"', "default LTO_NONE"])
-    ],
+    "choice LTO": [("6.1rc7", "7.3.4d", "arch/Kconfig", ['prompt "Link Time Optimization (LTO)"', "default LTO_NONE"])],
     "choice MODVERSIONS": [
         (
             "6.14.0",
@@ -250,19 +248,13 @@ def main() -> None:
         history = json.load(file)
     keys: list[str] = history["trees"]
     symbols = {
-        name: runs(
-            [(r["from"], r["to"], r["file"], entry_text(r["entry"])) for r in rows if r["entry"]], keys
-        )
+        name: runs([(r["from"], r["to"], r["file"], entry_text(r["entry"])) for r in rows if r["entry"]], keys)
         for name, rows in history["symbols"].items()
         if not name.endswith("_VERSION_TEXT")
     }
+    symbols |= {name: runs([(a, b, f, entry_text(t)) for a, b, f, t in rows], keys) for name, rows in HEADS.items()}
     symbols |= {
-        name: runs([(a, b, f, entry_text(t)) for a, b, f, t in rows], keys) for name, rows in HEADS.items()
-    }
-    symbols |= {
-        symbol: runs(
-            [(a, b, f"arch/{arch}/Kconfig", entry_text(["def_bool y", *t])) for a, b, t in rows], keys
-        )
+        symbol: runs([(a, b, f"arch/{arch}/Kconfig", entry_text(["def_bool y", *t])) for a, b, t in rows], keys)
         for arch, (symbol, rows) in ARCHES.items()
     }
     placed = {n for item in LAYOUT for n in (item if isinstance(item, list) else [item])}
@@ -293,7 +285,9 @@ def main() -> None:
     }
     # One key, one symbol a line: small, and a change shows as one line.
     body = ",\n".join(
-        json.dumps(key) + ": " + (
+        json.dumps(key)
+        + ": "
+        + (
             "{\n" + ",\n".join(f" {json.dumps(n)}: {json.dumps(v)}" for n, v in value.items()) + "\n}"
             if key == "symbols"
             else json.dumps(value)

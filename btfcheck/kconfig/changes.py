@@ -50,8 +50,8 @@ class Way:
 
     `changes` are the other symbols whose value changes: (name, before, after). `instead` names
     what the release offers in place of LTO where this way costs LTO. `unsure` are clauses that
-    something unknown decides. `origins` are the candidate texts it holds in. `all_edits` has
-    beside `edits` the values that follow from them outside what is modelled.
+    something unknown decides. `origins` are the candidate texts it holds in. `modelled` are the
+    edits as they were evaluated: a symbol without a prompt stands for the choice that sets it.
     """
 
     edits: tuple[Edit, ...]
@@ -60,7 +60,7 @@ class Way:
     instead: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
     origins: tuple[Origin, ...] = ()
-    all_edits: frozenset[Edit] = frozenset()
+    modelled: frozenset[Edit] = frozenset()
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -110,8 +110,7 @@ def ways_out(
         for way in search.run(goals):
             found.setdefault((way.edits, way.given_up), way)
     ways = [
-        replace(way, origins=tuple(s.kconf.origin for s in searches if s.works(goals, way)))
-        for way in found.values()
+        replace(way, origins=tuple(s.kconf.origin for s in searches if s.works(goals, way))) for way in found.values()
     ]
     everywhere = [w for w in ways if len(w.origins) == len(loaded)]
     return Ways(tuple(sorted(everywhere or ways, key=_rank)), proven)
@@ -178,7 +177,7 @@ class _Search:
     def works(self, goals: Mapping[str, str], way: Way) -> bool:
         """Whether a way found elsewhere holds here too."""
         self._aim({g: v for g, v in goals.items() if g not in way.given_up})
-        return not self._undefined() and self._holds(way.all_edits)
+        return not self._undefined() and self._holds(way.modelled)
 
     def _aim(self, goals: Mapping[str, str]) -> None:
         self.goals = dict(goals)
@@ -216,6 +215,9 @@ class _Search:
         for name, value in [*self.goals.items(), *((e.name, e.value) for e in sorted(edits))]:
             changed.pop(name, None)
             changed[name] = value
+            symbol = self.kconf.syms.get(name)
+            if value == "y" and symbol is not None and symbol.choice:
+                changed |= {s.name: "n" for s in symbol.choice.syms if s.name in changed and s is not symbol}
         return State(self.kconf, changed, complete=self.complete)
 
     def _holds(self, edits: Edits) -> bool:
@@ -346,11 +348,9 @@ class _Search:
     def _fact(self, state: State, name: str, value: str) -> list[Edits]:
         if name in self.kconf.constants or name in self.kconf.computed:
             return []
-        setter = self.kconf.setters.get(name, {}).get(value)
-        if setter:
-            return [frozenset([Edit(setter, "y"), Edit(name, value)])]
         who = kind(self.kconf, self.kconf.syms[name])
-        if who == "derived" and name not in state.unknown:
+        stands_for = value in self.kconf.setters.get(name, {})
+        if who == "derived" and name not in state.unknown and not stands_for:
             return []  # follows from what is not modelled
         return [frozenset([Edit(name, value, who == "toolchain")])]
 
@@ -371,19 +371,17 @@ class _Search:
 
     def _snapshot(self, edits: Edits) -> dict[str, str]:
         state = self._state(edits)
-        return {
-            s.name: state.text(s) for s in self.kconf.unique_defined_syms if s.name not in self.kconf.leaves
-        }
+        return {s.name: state.text(s) for s in self.kconf.unique_defined_syms if s.name not in self.kconf.leaves}
 
-    def _now(self, name: str) -> str:
-        value = self.values.get(name, "n" if self.complete else None)
-        return "" if value is None else value
+    def _shown(self, edit: Edit) -> Edit:
+        """The edit as a user makes it, with the value there is now."""
+        setter = self.kconf.setters.get(edit.name, {}).get(edit.value)
+        shown = Edit(setter, "y") if setter else edit
+        value = self.values.get(shown.name, "n" if self.complete else None)
+        return replace(shown, was="" if value is None else value)
 
     def _way(self, edits: Edits, given_up: Sequence[str], before: dict[str, str]) -> Way:
         after = self._snapshot(edits)
-        edited = {e.name for e in edits}
-        setters = {n: {*v.values()} for n, v in self.kconf.setters.items()}
-        implied = {e for e in edits if e.name in setters and setters[e.name] & edited}
         changes = tuple(
             (n, before[n], after[n]) for n in sorted(after) if after[n] != before[n] and n not in self.goals
         )
@@ -396,7 +394,7 @@ class _Search:
         ]
         instead = self.kconf.instead_of_lto if "LTO" in after and after["LTO"] == "n" != before["LTO"] else ()
         return Way(
-            tuple(replace(e, was=self._now(e.name)) for e in sorted(edits - implied)),
+            tuple(sorted({self._shown(e) for e in edits})),
             tuple(given_up),
             changes,
             tuple(n for n in instead if n not in self.kconf.syms or after.get(n) != "y"),
@@ -408,5 +406,22 @@ class _Search:
 
 def _product(left: Iterable[Edits], right: Iterable[Edits]) -> list[Edits]:
     right = list(right)
-    found = dict.fromkeys(a | b for a in left for b in right)
+    found = dict.fromkeys(joined for a in left for b in right for joined in _join(a, b))
     return sorted(found, key=len)[:_MOST]
+
+
+def _join(left: Edits, right: Edits) -> list[Edits]:
+    """Both; where they want different numbers of one tool, each of the two is worth a try."""
+    both = left | right
+    wanted: dict[str, list[Edit]] = {}
+    for edit in both:
+        wanted.setdefault(edit.name, []).append(edit)
+    torn = [sorted(e, key=lambda x: int(x.value)) for e in wanted.values() if len(e) > 1 and _numbers(e)]
+    if not torn:
+        return [both]
+    rest = both - {e for edits in torn for e in edits}
+    return [rest | {edits[end] for edits in torn} for end in (0, -1)]
+
+
+def _numbers(edits: Iterable[Edit]) -> bool:
+    return all(e.value.isdigit() for e in edits)

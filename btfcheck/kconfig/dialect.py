@@ -201,7 +201,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self._own: list[Written] = []
         # Menu node -> (the node that encloses it as written, its own conditions).
         self._written: dict[Any, tuple[Any, list[Written]]] = {}
-        kl.Kconfig.__init__(self, filename, warn=False)
+        self._opened: list[Any] = []
+        try:
+            kl.Kconfig.__init__(self, filename, warn=False)
+        finally:  # an error leaves them open
+            for file in self._opened:
+                file.close()
+            self._opened.clear()
 
     def place(self, filename: str, line: int) -> tuple[str, int | None]:
         """Where a parsed line stands in the kernel's tree."""
@@ -210,6 +216,10 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     def source_line(self) -> str:
         """The line being parsed, as it stands in the kernel's file."""
         return " ".join(self._line.split())
+
+    def _open(self, filename: str, mode: str) -> Any:
+        self._opened.append(kl.Kconfig._open(self, filename, mode))
+        return self._opened[-1]
 
     # What the parser of 2020 does not know.
 

@@ -58,9 +58,7 @@ def forbidden(
     )
 
 
-def _judge(
-    kconf: KernelKconfig, values: Mapping[str, str | None], names: Iterable[str]
-) -> Iterable[Forbidden]:
+def _judge(kconf: KernelKconfig, values: Mapping[str, str | None], names: Iterable[str]) -> Iterable[Forbidden]:
     recorded = {n: v for n, v in values.items() if v is not None}
     hold = {
         s.name: recorded.get(s.name, "n")

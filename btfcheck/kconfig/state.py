@@ -78,7 +78,7 @@ class State:
             self.unknown |= {
                 s.name
                 for s in kconf.unique_defined_syms
-                if s.given is None and s.user_value is None and asks(s) and self._unsaid(s.name, values)
+                if s.given is None and s.user_value is None and settable(s) and self._unsaid(s.name, values)
             }
 
     def _unsaid(self, name: str, values: Mapping[str, str | None]) -> bool:
@@ -221,7 +221,9 @@ class State:
         return self.bounds(select)
 
     def visible(self, item: Any) -> Bounds:
-        """The bounds of what a user could set."""
+        """The bounds of what a .config could set."""
+        if getattr(item, "transitional", False):
+            return 2, 2
         prompts = [self.bounds(node.prompt[1]) for node in item.nodes if node.prompt]
         return max((p[0] for p in prompts), default=0), max((p[1] for p in prompts), default=0)
 
@@ -231,6 +233,8 @@ class State:
         members = symbol.choice.syms
         if any(s.given == "y" for s in members if s is not symbol):
             return 0, 0
+        if any(s.name in self.unknown for s in members):
+            return ANY
         told = [s for s in members if s.turn and s.user_value == 2]
         if told:
             first = max(told, key=lambda s: s.turn)
@@ -260,6 +264,11 @@ class State:
 def asks(symbol: Any) -> bool:
     """Whether a user can be asked for it (it has a prompt somewhere)."""
     return any(node.prompt for node in symbol.nodes)
+
+
+def settable(symbol: Any) -> bool:
+    """Whether a .config's value for it counts: it can be asked for, or is the old name of another."""
+    return asks(symbol) or bool(symbol.transitional)
 
 
 def conditions(kconf: KernelKconfig, symbol: Any) -> list[Written]:

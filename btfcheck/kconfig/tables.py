@@ -85,7 +85,8 @@ class _Point:
 def models(release: Release | str, arch: str, distro: str = "") -> tuple[Model, ...]:
     """Every text that the Kconfig of this release may have; one when it is known.
 
-    `arch` is the word of a .config's header line, or of `uname -m`. `distro` ("ubuntu") chooses
+    `arch` is the word of a .config's header line, or of `uname -m`; with "" what architectures
+    select (HAVE_RUST ...) is a recorded fact, as any symbol that is not modelled. `distro` ("ubuntu") chooses
     that distribution's text where it differs from kernel.org's.
 
     Raises UsageError for a release before 6.1, of which nothing was read.
@@ -184,6 +185,8 @@ def _entries(point: _Point, arch: str, distro: str) -> dict[str, Entry]:
         entry = next(((file, text) for first, last, file, text in rows if first <= tree <= last), None)
         if entry and (entry[0].count("/") < 2 or entry[0].startswith((f"arch/{arch}/", "kernel/"))):
             found[name] = entry
+    if not arch:
+        found.pop("HAVE_RUST", None)
     for fix in data["fixes"]:
         if fix["commit"] in point.fixes:
             found[fix["symbol"]] = _fixed(found[fix["symbol"]], fix) or found[fix["symbol"]]
@@ -212,9 +215,7 @@ def _from_here_on(base: Model, last: _Point, wanted: Release, distro: str) -> tu
         if newest
         else f"no tree of {wanted.major}.{wanted.minor} after {origin} was read"
     )
-    start = replace(
-        base, entries=_entries(last, base.arch, distro), trees=(origin,), assumed=assumed
-    )
+    start = replace(base, entries=_entries(last, base.arch, distro), trees=(origin,), assumed=assumed)
     found = [start]
     for fix in history()["fixes"]:
         fixed = _fixed(found[-1].entries[fix["symbol"]], fix) if fix["symbol"] in start.entries else None
@@ -361,14 +362,13 @@ class BuiltIn(KernelKconfig):
             symbol = self.syms.pop(name)
             symbol.name = text
             self.syms[text] = symbol
-        own = data["arches"].get(model.arch)
         self.origin = Origin(model.trees, model.assumed, model.variant)
         self.leaves = {self.macros.get(n, n) for n in self._leaves}
         self.numbers = self._numbers
         self.toolchain = {*data["toolchain"], *self.macros.values(), *self.answers}
         self.settable = self.leaves.intersection(data["user"])
         self.constants = {
-            **{n: "n" for n in [*data["arches"].values(), "HEXAGON"] if n != own and n in self.leaves},
+            **{n: "n" for n in [*data["arches"].values(), "HEXAGON"] if model.arch and n in self.leaves},
             **dict(model.facts),
         }
         self.computed = {n: (of, by) for n, (of, by) in data["computed"].items() if n in self.leaves}

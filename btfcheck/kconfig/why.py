@@ -92,7 +92,8 @@ def why(
     found: dict[Any, Why] = {}
     for kconf in kconfigs:
         answer = _why(kconf, symbol, values, complete, wanted)
-        key = (answer.value, answer.defined, answer.blocking, answer.undecided)
+        deciding = answer.blocking or answer.undecided
+        key = (answer.value, answer.defined, tuple(c.text for c in deciding))
         if key in found:
             found[key] = replace(found[key], origins=found[key].origins + answer.origins)
         else:
@@ -100,9 +101,7 @@ def why(
     return tuple(found.values())
 
 
-def _why(
-    kconf: KernelKconfig, name: str, values: Mapping[str, str | None], complete: bool, wanted: str
-) -> Why:
+def _why(kconf: KernelKconfig, name: str, values: Mapping[str, str | None], complete: bool, wanted: str) -> Why:
     symbol = kconf.syms.get(name)
     if symbol is None or not symbol.nodes:
         return Why(name, wanted, "n", False, (), (), (kconf.origin,))
@@ -110,9 +109,7 @@ def _why(
     state = State(kconf, others, complete=complete)
     ask(state, symbol, wanted)
     value = state.text(symbol)
-    selected = tuple(
-        leaf(state, selector) for selector, bounds in state.selectors(symbol) if bounds[0] > 0
-    )
+    selected = tuple(leaf(state, selector) for selector, bounds in state.selectors(symbol) if bounds[0] > 0)
     clauses = tuple(clause(state, written) for written in conditions(kconf, symbol))
     return Why(name, wanted, value, True, clauses, selected, (kconf.origin,))
 
