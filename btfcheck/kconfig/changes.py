@@ -9,9 +9,8 @@ no other is not claimed, except by a Clash, which holds whatever everything else
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import kconfiglib as kl
 
@@ -25,8 +24,7 @@ _ROUNDS = 4  # an edit may bring the next clause to light; real goals need at mo
 _LARGEST = 6  # edits in one proposal
 
 
-@dataclass(frozen=True, order=True)
-class Edit:
+class Edit(NamedTuple):
     """One change: a symbol the user sets, or (`tool`) what the build's tools must be.
 
     A number for a tool is the nearest that will do: PAHOLE_VERSION 124 for `>= 124`. `was` is
@@ -36,7 +34,7 @@ class Edit:
     name: str
     value: str
     tool: bool = False
-    was: str = field(default="", compare=False)
+    was: str = ""
 
     @property
     def lowers(self) -> bool:
@@ -44,8 +42,7 @@ class Edit:
         return self.tool and self.value.isdigit() and self.was.isdigit() and int(self.value) < int(self.was)
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(NamedTuple):
     """Edits that grant the goals (less those `given_up`), checked by evaluation.
 
     `changes` are the other symbols whose value changes: (name, before, after). `instead` names
@@ -68,8 +65,7 @@ class Way:
         return tuple(name for name, before, after in self.changes if before in ("y", "m") and after == "n")
 
 
-@dataclass(frozen=True)
-class Clash:
+class Clash(NamedTuple):
     """Goals that cannot be had together: `clause` of `symbol` is n whenever the others hold."""
 
     goals: tuple[str, ...]
@@ -77,8 +73,7 @@ class Clash:
     clause: Clause
 
 
-@dataclass(frozen=True)
-class Ways:
+class Ways(NamedTuple):
     """`impossible` is proven by `clashes`; without ways and without clashes nothing was found."""
 
     ways: tuple[Way, ...]
@@ -110,7 +105,7 @@ def ways_out(
         for way in search.run(goals):
             found.setdefault((way.edits, way.given_up), way)
     ways = [
-        replace(way, origins=tuple(s.kconf.origin for s in searches if s.works(goals, way))) for way in found.values()
+        way._replace(origins=tuple(s.kconf.origin for s in searches if s.works(goals, way))) for way in found.values()
     ]
     everywhere = [w for w in ways if len(w.origins) == len(loaded)]
     return Ways(tuple(sorted(everywhere or ways, key=_rank)), proven)
@@ -378,7 +373,7 @@ class _Search:
         setter = self.kconf.setters.get(edit.name, {}).get(edit.value)
         shown = Edit(setter, "y") if setter else edit
         value = self.values.get(shown.name, "n" if self.complete else None)
-        return replace(shown, was="" if value is None else value)
+        return shown._replace(was="" if value is None else value)
 
     def _way(self, edits: Edits, given_up: Sequence[str], before: dict[str, str]) -> Way:
         after = self._snapshot(edits)

@@ -13,14 +13,12 @@ Source: Documentation/kbuild/kconfig-language.rst and the behaviour of scripts/k
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import kconfiglib as kl
 
 
-@dataclass(frozen=True)
-class Rules:
+class Rules(NamedTuple):
     """Which rules for values a kernel has; read off its scripts/kconfig, or its release.
 
     `choices`: the rules of 6.10: members take the choice's dependencies, an explicit n counts.
@@ -29,8 +27,7 @@ class Rules:
     choices: bool = True
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """A condition as it stands in a Kconfig file. `kind`: "depends on", "if" or "prompt"."""
 
     kind: str
@@ -160,8 +157,7 @@ def _turn(symbol: KernelSymbol) -> int:
     return symbol.turn
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """What a loaded Kconfig stands for.
 
     `trees`: where its text was read. `assumed`: why it may not be the text of the release asked

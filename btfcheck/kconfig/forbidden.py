@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import kconfiglib as kl
 
@@ -14,8 +13,7 @@ from btfcheck.kconfig.state import State, asks, conditions
 from btfcheck.kconfig.why import Clause, clause
 
 
-@dataclass(frozen=True)
-class Forbidden:
+class Forbidden(NamedTuple):
     """A symbol that is on and must not be.
 
     `clauses` are the ones that forbid it; empty when the release has no such symbol (`defined`

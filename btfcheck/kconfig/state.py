@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import kconfiglib as kl
@@ -291,7 +290,7 @@ def _selector(select: Any) -> Any:
 
 
 def _parts(written: list[Written]) -> list[Written]:
-    return [replace(w, expr=part) for w in written for part in kl.split_expr(w.expr, kl.AND)]
+    return [w._replace(expr=part) for w in written for part in kl.split_expr(w.expr, kl.AND)]
 
 
 def _neighbours(symbol: Any) -> Iterator[Any]:

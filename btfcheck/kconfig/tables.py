@@ -10,14 +10,13 @@ is interpolated, the caller shows what each of them says.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import StringIO
 from itertools import product
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
 from btfcheck.model import UsageError
@@ -45,12 +44,12 @@ Entry = tuple[str, str]  # (file, lines)
 @lru_cache(maxsize=1)
 def history() -> dict[str, Any]:
     """The shipped tables, as plain data."""
-    data: dict[str, Any] = json.loads(Path(__file__).with_name("history.json").read_text("utf-8"))
+    with open(os.path.join(os.path.dirname(__file__), "history.json"), encoding="utf-8") as file:
+        data: dict[str, Any] = json.load(file)
     return data
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """The entries of one release on one architecture, as far as they matter here.
 
     `trees` names where the text was read; `assumed` says what makes it an assumption, "" when
@@ -72,8 +71,7 @@ class Model:
         return BuiltIn(self)
 
 
-@dataclass(frozen=True)
-class _Point:
+class _Point(NamedTuple):
     """A place in the history whose text was read: a tree, and the fixes it has beside."""
 
     release: Release
@@ -107,7 +105,7 @@ def models(release: Release | str, arch: str, distro: str = "") -> tuple[Model, 
     if above is None:
         return _from_here_on(base, below, wanted, distro)
     if below == above:
-        known = replace(base, entries=_entries(below, directory, distro), trees=(_origin(below),))
+        known = base._replace(entries=_entries(below, directory, distro), trees=(_origin(below),))
         return (known,)
     return _between(base, below, above, distro)
 
@@ -215,15 +213,14 @@ def _from_here_on(base: Model, last: _Point, wanted: Release, distro: str) -> tu
         if newest
         else f"no tree of {wanted.major}.{wanted.minor} after {origin} was read"
     )
-    start = replace(base, entries=_entries(last, base.arch, distro), trees=(origin,), assumed=assumed)
+    start = base._replace(entries=_entries(last, base.arch, distro), trees=(origin,), assumed=assumed)
     found = [start]
     for fix in history()["fixes"]:
         fixed = _fixed(found[-1].entries[fix["symbol"]], fix) if fix["symbol"] in start.entries else None
         if fixed and f"{wanted.major}.{wanted.minor}" in fix["lines"]:
-            found[-1] = replace(found[-1], variant=found[-1].variant or f"without {fix['commit']}")
+            found[-1] = found[-1]._replace(variant=found[-1].variant or f"without {fix['commit']}")
             found.append(
-                replace(
-                    found[-1],
+                found[-1]._replace(
                     entries={**found[-1].entries, fix["symbol"]: fixed},
                     trees=(*found[-1].trees, fix["read_in"]),
                     variant=f"with {fix['commit']}",
@@ -235,7 +232,7 @@ def _from_here_on(base: Model, last: _Point, wanted: Release, distro: str) -> tu
 def _between(base: Model, below: _Point, above: _Point, distro: str) -> tuple[Model, ...]:
     """Between two trees: what is alike is known, what differs is each of its texts."""
     old, new = (_entries(p, base.arch, distro) for p in (below, above))
-    start = replace(base, entries=new, trees=(_origin(below), _origin(above)))
+    start = base._replace(entries=new, trees=(_origin(below), _origin(above)))
     groups = _changed_together(old, new)
     if not groups:
         return (start,)
@@ -258,7 +255,7 @@ def _between(base: Model, below: _Point, above: _Point, distro: str) -> tuple[Mo
                 else:
                     entries[name] = entry
         words = "; ".join(dict.fromkeys(text for text, _ in taken))
-        found.append(replace(start, entries=entries, assumed=assumed, variant=words))
+        found.append(start._replace(entries=entries, assumed=assumed, variant=words))
     return tuple(found)
 
 

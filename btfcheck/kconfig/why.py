@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import kconfiglib as kl
 
@@ -15,8 +14,7 @@ from btfcheck.kconfig.state import UNKNOWN, State, asks, conditions
 _DEPTH = 5  # how far back a derived value is told; real chains have at most 3 links
 
 
-@dataclass(frozen=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A symbol that a clause names.
 
     `kind`: "user" (someone sets it), "toolchain" (tools decide), "derived" (follows from others).
@@ -31,8 +29,7 @@ class Leaf:
     sources: tuple[Leaf, ...] = ()
 
 
-@dataclass(frozen=True)
-class Clause:
+class Clause(NamedTuple):
     """One condition, cut at &&: `expr` is it, `text` the whole line as the kernel's file has it.
 
     `line` is None where only the text is known, not its place. `value` is y, m, n or "unknown".
@@ -46,8 +43,7 @@ class Clause:
     leaves: tuple[Leaf, ...] = ()
 
 
-@dataclass(frozen=True)
-class Why:
+class Why(NamedTuple):
     """What a symbol gets when `wanted` is asked of it, and why.
 
     `value` is "unknown" when something unknown decides it. `defined` is false where this release
@@ -95,7 +91,7 @@ def why(
         deciding = answer.blocking or answer.undecided
         key = (answer.value, answer.defined, tuple(c.text for c in deciding))
         if key in found:
-            found[key] = replace(found[key], origins=found[key].origins + answer.origins)
+            found[key] = found[key]._replace(origins=found[key].origins + answer.origins)
         else:
             found[key] = answer
     return tuple(found.values())
