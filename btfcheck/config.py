@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from btfcheck.model import Fact, InputError, Location
@@ -27,10 +28,8 @@ _SET = re.compile(
 _UNSET = re.compile(r"^# CONFIG_([A-Za-z0-9_]+) is not set\s*?$", re.M)
 # A line that is neither, nor a comment, nor blank.
 _ODD = re.compile(r"^(?!CONFIG_|#|[ \t\r\f\v]*$)", re.M)
-_SET_LINE = re.compile(r"^CONFIG_", re.M)
 
 
-@dataclass(frozen=True)
 class Config(Mapping[str, Fact]):
     """One configuration, a mapping from symbol to recorded fact (made when asked for: there are 12,000).
 
@@ -40,20 +39,32 @@ class Config(Mapping[str, Fact]):
     line, "" without one.
     """
 
-    path: str
-    text: str  # with a newline before the first line
-    words: Mapping[str, str]
-    complete: bool
-    arch: str
-    release: str
+    def __init__(self, path: str, text: str, words: Mapping[str, str]) -> None:
+        header = _HEADER.search(text[:4096])
+        self.path = path
+        self.text = f"\n{text}\n"
+        self.words = words
+        self.arch, self.release = header.groups() if header else ("", "")
+        self.complete = bool(header) or "CC_VERSION_TEXT" in words
+        self.made: dict[str, Fact] = {}
+
+    @cached_property
+    def ends(self) -> Sequence[int]:
+        """Where the newlines of `text` are."""
+        return [match.start() for match in re.finditer("\n", self.text)]
 
     def __getitem__(self, name: str) -> Fact:
-        word = self.words[name]
+        if name not in self.made:
+            self.made[name] = self._fact(name, self.words[name])
+        return self.made[name]
+
+    def _fact(self, name: str, word: str) -> Fact:
         value = re.sub(r"\\(.)", r"\1", word[1:-1]) if word[:1] == '"' else word
-        start = max(self.text.rfind(f"\nCONFIG_{name}="), self.text.rfind(f"\n# CONFIG_{name} is not set"))
-        end = self.text.find("\n", start + 1)
-        written = self.text[start + 1 : end if end > 0 else None].rstrip()
-        return Fact(name, value, Location(self.path, self.text.count("\n", 0, start + 1), written))
+        start = self.text.rfind(f"\nCONFIG_{name}={word}")
+        if word == "n":
+            start = max(start, self.text.rfind(f"\n# CONFIG_{name} is not set"))
+        line = bisect_left(self.ends, start) + 1
+        return Fact(name, value, Location(self.path, line, self.text[start + 1 : self.ends[line]].rstrip()))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.words)
@@ -73,19 +84,16 @@ def parse(text: str, path: str) -> Config:
     """
     pairs = _SET.findall(text)
     unset = _UNSET.findall(text)
-    if len(pairs) != len(_SET_LINE.findall(text)) or _ODD.search(text):
+    if len(pairs) != f"\n{text}".count("\nCONFIG_") or _ODD.search(text):
         _complain(text, path)
     words = dict(pairs)
-    if len(words) + len(unset) == len(words.keys() | set(unset)) and len(words) == len(pairs):
-        words |= dict.fromkeys(unset, "n")
-    else:
+    words.update(dict.fromkeys(unset, "n"))
+    if len(words) != len(pairs) + len(unset):
         words = _last_wins(text)
     if not words:
         lines = text.count("\n") + 1
         raise InputError(f"{path}:{lines}: no CONFIG_ line in it; is this a kernel configuration?")
-    header = _HEADER.search(text[:4096])
-    arch, release = header.groups() if header else ("", "")
-    return Config(path, f"\n{text}", words, bool(header) or "CC_VERSION_TEXT" in words, arch, release)
+    return Config(path, text, words)
 
 
 def _last_wins(text: str) -> dict[str, str]:

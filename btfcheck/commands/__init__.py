@@ -2,12 +2,16 @@
 """One module per verb. Each has
 
     EXAMPLES: str                              shown at the end of --help
+    WORDS: str                                 what may follow the options, for the usage line
     add_arguments(parser) -> None              the verb's own options
     run(args, console) -> Report               the work
     body(report, style) -> Iterator[str]       optional: the verb's own lines in text output
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 # Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
 VERBS: dict[str, str] = {
@@ -16,3 +20,12 @@ VERBS: dict[str, str] = {
     "explain": "print a rule's page",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+
+
+def split_variables(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """(inputs, {VAR: VALUE}) from positional words, VAR=VALUE as make takes it."""
+    inputs = [w for w in words if not _VARIABLE.match(w) or "/" in w.split("=", 1)[0]]
+    variables = dict(w.split("=", 1) for w in words if w not in inputs)
+    return inputs, variables

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from btfcheck.commands.console import Console
     from btfcheck.formats.style import Style
 
+WORDS = "[CONFIG] [VAR=VALUE]..."
 EXAMPLES = """\
   btfcheck check
   btfcheck check .config --want RUST=y --want DEBUG_INFO_BTF=y LLVM=1
@@ -143,8 +144,8 @@ def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Map
     ):
         context[name] = Fact(name, "y" if value else "n", Location("command line", text=why if value else ""))
     return Facts(
-        config, {}, wanted, context, config.complete, False, _release(config, kernel), config.path,
-        _arch(config, given),
+        config, {}, wanted, context, complete=config.complete, release=_release(config, kernel),
+        path=config.path, arch=_arch(config, given),
     )  # fmt: skip
 
 
@@ -194,8 +195,6 @@ def _probe(facts: Facts, given: Mapping[str, str], ruleset: RuleSet, console: Co
 
 def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     """The facts that rules can see, as JSON has them; a live one carries the recorded one along."""
-    from btfcheck.formats.json import fact as plain
-
     data: dict[str, Any] = {}
     names = (*ruleset.symbols, *(n for n in facts.live if n not in ruleset.symbols))
     for name in names:
@@ -203,10 +202,9 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
         found = next((s[name] for s in stores if name in s), None)
         if found is None:
             continue
-        data[name] = {k: v for k, v in plain(found).items() if k != "name"}
+        data[name] = found.data()
         if found.live and name in facts.recorded:
-            data[name]["recorded"] = {"value": facts.recorded[name].value,
-                                      "source": plain(facts.recorded[name])["source"]}
+            data[name]["recorded"] = facts.recorded[name].data()
     return data
 
 

@@ -13,6 +13,7 @@ from btfcheck.formats.style import Style
 from btfcheck.lint.rules import load
 from btfcheck.model import Report, UsageError
 
+WORDS = "RULE"
 EXAMPLES = """\
   btfcheck explain BTF101
   btfcheck explain rust-btf-lto-blocked

@@ -14,7 +14,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from btfcheck.cli import split_variables
+from btfcheck.commands import split_variables
 from btfcheck.formats.style import printable
 from btfcheck.model import Fact, Location, Outcome, Report, Severity, Status, UsageError
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from btfcheck.commands.console import Console
     from btfcheck.formats.style import Style
 
+WORDS = "[VAR=VALUE]..."
 EXAMPLES = """\
   btfcheck probe                                 the tools that plain `make` would use
   btfcheck probe LLVM=-19 PAHOLE=~/bin/pahole    clang-19, ld.lld-19 ... and that pahole
@@ -92,8 +93,8 @@ def _outcome(tool: str, facts: list[Fact], asked: set[str]) -> Outcome:
     reasons = list(dict.fromkeys(f.reason for f in gaps))
     missing = tuple(f.name for f in gaps if f.value is None)
     return Outcome(
-        RULE, Status.UNKNOWN, severity, tool, f"{tool}: {reasons[0]}", notes=tuple(reasons[1:]), missing=missing,
-        fix=f"install it, or name it: btfcheck probe {tool}=/path/to/it",
+        RULE, Status.UNKNOWN, severity, tool, f"{tool}: {reasons[0]}", notes=tuple(reasons[1:]),
+        missing=missing, fix=f"install it, or name it: btfcheck probe {tool}=/path/to/it",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from btfcheck.commands.console import Console
@@ -13,6 +12,7 @@ from btfcheck.formats.style import Style
 from btfcheck.lint.rules import STAGES, Rule, load
 from btfcheck.model import Report
 
+WORDS = ""
 EXAMPLES = """\
   btfcheck rules
   btfcheck rules --stage toolchain
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, console: Console) -> Report:  # noqa: ARG001
 
 def rule_data(rule: Rule) -> dict[str, Any]:
     """The rule as its file states it, for JSON; empty fields are left out."""
-    data = asdict(rule) | {"severity": rule.severity.value}
+    data = rule._asdict() | {"severity": rule.severity.value}
     del data["source"]
     return {key: value for key, value in data.items() if value}
 

@@ -99,6 +99,11 @@ def _trial(name: str, command: tuple[str, ...], args: tuple[str, ...], deadline:
     return _known[key]
 
 
+def forget() -> None:
+    """Try every pahole anew (it was replaced)."""
+    _known.clear()
+
+
 def encode(elf: bytes, command: tuple[str, ...], args: tuple[str, ...], timeout: float) -> Trial:
     """Run pahole over a file with these bytes and read what it wrote."""
     with tempfile.TemporaryDirectory(prefix="btfcheck-") as folder:

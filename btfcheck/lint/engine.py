@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from btfcheck.lint.expr import Result, evaluate, parse
@@ -14,7 +13,6 @@ from btfcheck.release import Release
 from btfcheck.release import parse as parse_release
 
 
-@dataclass
 class Facts:
     """All facts of one check, recorded and live kept apart.
 
@@ -24,15 +22,27 @@ class Facts:
     `context` is what the caller said or the release implies (symbols of kind "context").
     """
 
-    recorded: Mapping[str, Fact]
-    live: Mapping[str, Fact] = field(default_factory=dict)
-    wanted: Mapping[str, Fact] = field(default_factory=dict)
-    context: Mapping[str, Fact] = field(default_factory=dict)
-    complete: bool = True
-    probed: bool = False
-    release: Release | None = None
-    path: str = ".config"
-    arch: str = ""
+    def __init__(
+        self,
+        recorded: Mapping[str, Fact],
+        live: Mapping[str, Fact] | None = None,
+        wanted: Mapping[str, Fact] | None = None,
+        context: Mapping[str, Fact] | None = None,
+        *,
+        complete: bool = True,
+        release: Release | None = None,
+        path: str = ".config",
+        arch: str = "",
+    ) -> None:
+        self.recorded = recorded
+        self.live = dict(live or {})
+        self.wanted = dict(wanted or {})
+        self.context = dict(context or {})
+        self.complete = complete
+        self.probed = False
+        self.release = release
+        self.path = path
+        self.arch = arch
 
     def get(self, name: str, ruleset: RuleSet) -> Fact | Result:
         """The fact of `name`, its value None when nothing tells; for a derived one what it came to."""
@@ -40,7 +50,7 @@ class Facts:
         if prefix in ("RECORDED", "LIVE", "WANT") and base:
             store = {"RECORDED": self.recorded, "LIVE": self.live, "WANT": self.wanted}[prefix]
             found = store.get(base)
-            return replace(found, name=name) if found else self._absent(name, base, prefix, ruleset)
+            return found._replace(name=name) if found else self._absent(name, base, prefix, ruleset)
         if name == "FRAGMENT":
             kind = "a .config" if self.complete else "a fragment or defconfig"
             return Fact(name, "n" if self.complete else "y", Location(self.path, text=kind))
@@ -68,7 +78,7 @@ def judge(rule: Rule, facts: Facts, ruleset: RuleSet) -> Outcome:
     """The outcome of a rule that is an expression."""
     blank = Outcome(rule.id, Status.OK, rule.severity, rule.subject or rule.name, rule.message)
     if facts.release and rule.kernel and not _within(facts.release, *rule.kernel, *rule.kernel_unknown):
-        return replace(blank, status=Status.SKIP, message=f"not about Linux {facts.release}")
+        return blank._replace(status=Status.SKIP, message=f"not about Linux {facts.release}")
 
     def lookup(name: str) -> Fact | Result:
         return facts.get(name, ruleset)
@@ -76,21 +86,21 @@ def judge(rule: Rule, facts: Facts, ruleset: RuleSet) -> Outcome:
     applies = evaluate(parse(rule.applies), lookup) if rule.applies else Result(2, 2)
     if applies.known and not applies.true:
         names = ", ".join(f"{f.name}={f.value}" for f in applies.facts)
-        return replace(blank, status=Status.SKIP, message=f"does not apply: {names}", facts=applies.facts)
+        return blank._replace(status=Status.SKIP, message=f"does not apply: {names}", facts=applies.facts)
     fires = evaluate(parse(rule.when), lookup)
     if fires.known and not fires.true:
-        return replace(blank, facts=fires.facts)
+        return blank._replace(facts=fires.facts)
     if not fires.known or not applies.known:
         return _open(rule, blank, (*applies.facts, *fires.facts), facts, ruleset)
     if rule.kernel and (missing := _release_gap(rule, facts)):
-        return replace(blank, status=Status.UNKNOWN, facts=fires.facts, missing=(missing,),
+        return blank._replace(status=Status.UNKNOWN, facts=fires.facts, missing=(missing,),
                        message=f"{rule.message} (if this release has the clause)")
-    return replace(blank, status=Status.FINDING, facts=(*applies.facts, *fires.facts), fix=rule.fix,
+    return blank._replace(status=Status.FINDING, facts=(*applies.facts, *fires.facts), fix=rule.fix,
                    fragment=rule.fragment)
 
 
 def _within(release: Release, *spans: str) -> bool:
-    return any(release in span("kernel", text) for text in spans)
+    return any(span("kernel", text).covers(release) for text in spans)
 
 
 def _release_gap(rule: Rule, facts: Facts) -> str:
@@ -109,10 +119,10 @@ def _open(rule: Rule, blank: Outcome, used: tuple[Fact, ...], facts: Facts, rule
     """Unknown, or skipped when only tools could tell and none may be run."""
     unknown = {f.name: f for f in used if f.value is None}
     if not facts.probed and all(_needs_tool(name, ruleset) for name in unknown):
-        return replace(blank, status=Status.SKIP, message=f"not probed: {', '.join(unknown)}", facts=used)
+        return blank._replace(status=Status.SKIP, message=f"not probed: {', '.join(unknown)}", facts=used)
     missing = tuple(f"{f.name}: {f.reason or f.source.text}" for f in unknown.values())
-    return replace(
-        blank, status=Status.UNKNOWN, facts=used, missing=missing, message=f"could not tell: {rule.message}"
+    return blank._replace(
+        status=Status.UNKNOWN, facts=used, missing=missing, message=f"could not tell: {rule.message}"
     )
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from btfcheck.model import Fact
 
@@ -28,8 +28,7 @@ class ExprError(ValueError):
     """A text that is no expression; says what was found and where."""
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What an expression came to, and the facts that decided it."""
 
     low: int
@@ -50,8 +49,7 @@ class Result:
 Lookup = Callable[[str], Fact | Result]
 
 
-@dataclass(frozen=True)
-class Expr:
+class Expr(NamedTuple):
     """A parsed expression: `op` is one of sym, const, !, &&, ||, = != < <= > >=."""
 
     op: str

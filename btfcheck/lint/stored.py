@@ -19,11 +19,11 @@ Files = dict[str, dict[str, Any]]
 def get(paths: Sequence[str], make: Callable[[], Files]) -> Files:
     """The tables by file, from the cache or from `make`, whose errors pass through."""
     import json
-    from hashlib import blake2b
+    from zlib import crc32
 
     key = [[__version__, 1], *([p, (s := os.stat(p)).st_mtime_ns, s.st_size, s.st_ino] for p in paths)]
     text = json.dumps(key)
-    entry = os.path.join(_folder(), f"rules-{blake2b(text.encode(), digest_size=12).hexdigest()}.json")
+    entry = os.path.join(_folder(), f"rules-{crc32(text.encode()):08x}.json")
     try:
         with open(entry, encoding="utf-8") as stream:
             stored = json.load(stream)

@@ -78,7 +78,7 @@ def _yes(value: bool) -> str:
 
 def _pahole(session: Session) -> Facts:
     command = session.toolchain.commands["PAHOLE"]
-    version = session.ask(*command, "--version")
+    version, loader = _apart(session.ask(*command, "--version", env={"LD_DEBUG": "libs"}))
     if version.missing:
         # pahole-version.sh prints 0, and that is what .config records.
         yield _known("PAHOLE_VERSION", "0", version, reason=version.reason)
@@ -86,7 +86,15 @@ def _pahole(session: Session) -> Facts:
         yield _read("PAHOLE_VERSION", version, versions.pahole(version.text))
     yield _has_lang_exclude(session.ask(*command, "--lang_exclude=rust", "--version"))
     yield _btf_features(session.ask(*command, "--supported_btf_features"))
-    yield _elfutils(session.ask(*command, "--version", env={"LD_DEBUG": "libs"}))
+    yield _elfutils(version, loader)
+
+
+def _apart(done: Completed) -> tuple[Completed, str]:
+    """What a tool said for itself, and what glibc's loader said before it ("  PID:\t...") under LD_DEBUG."""
+    said: dict[bool, list[str]] = {True: [], False: []}
+    for line in done.error_text.splitlines(keepends=True):
+        said[re.match(r" *\d+:\t", line) is not None].append(line)
+    return replace(done, stderr="".join(said[False]).encode()), "".join(said[True])
 
 
 def _refuses_option(done: Completed) -> bool:
@@ -119,7 +127,7 @@ def _btf_features(done: Completed) -> Fact:
     return _known(name, ",".join(names), done, _first(done.text))
 
 
-def _elfutils(done: Completed) -> Fact:
+def _elfutils(done: Completed, loader: str) -> Fact:
     """The release of the libdw that is really loaded.
 
     glibc's loader names the file (LD_DEBUG=libs), also behind a wrapper script, and
@@ -128,7 +136,7 @@ def _elfutils(done: Completed) -> Fact:
     name = "PAHOLE_ELFUTILS_VERSION"
     if not done.ok:
         return _unknown(name, done)
-    if found := re.search(r"calling init: (\S*/libdw\.so\S*)", done.error_text):
+    if found := re.search(r"calling init: (\S*/libdw\.so\S*)", loader):
         file = os.path.realpath(found[1])
         reading = versions.elfutils(os.path.basename(file))
         if isinstance(reading, Version):

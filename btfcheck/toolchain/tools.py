@@ -245,6 +245,7 @@ def run(
     cwd: str | None = None,
     stdin: bytes = b"",
     cancel: threading.Event | None = None,
+    tied: bool = False,
 ) -> Completed:
     """Run a program to its end, or to the first bound that it breaks.
 
@@ -253,6 +254,8 @@ def run(
     output   bytes of stdout and stderr together; what came until then is kept.
     env      additions to this process's environment (LC_ALL=C is always set).
     cancel   when set by another thread, the program is stopped within 0.1 s.
+    tied     for what runs long: it ends also when this process is killed by SIGKILL, which
+             leaves no chance to end it (done by util-linux' setpriv, where that is there).
 
     A bad tool never raises, see Completed.problem. KeyboardInterrupt passes through
     after the program and everything in its process group is dead.
@@ -267,9 +270,9 @@ def run(
     try:
         with _signals_deferred():
             process = subprocess.Popen(
-                words, executable=os.path.abspath(file), cwd=cwd, env=environment,
+                *_start(words, os.path.abspath(file), tied), cwd=cwd, env=environment,
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
             )
         _limit(process.pid, memory)
         watch = _Watch(process, begin + timeout, output, cancel)
@@ -290,6 +293,13 @@ def run(
         f"{show(words)}: {problem}" if problem else "", True,
         monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024,
     )
+
+
+def _start(words: tuple[str, ...], file: str, tied: bool) -> tuple[tuple[str, ...], int, str]:
+    """The first three arguments of Popen: argv, its bufsize (unbuffered), the file to execute."""
+    if tied and (guard := shutil.which("setpriv")):
+        return (guard, "--pdeathsig", "KILL", "--", file, *words[1:]), 0, guard
+    return words, 0, file
 
 
 _TIMED_OUT, _TOO_MUCH, _CANCELLED = "time", "output", "cancel"

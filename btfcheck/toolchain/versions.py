@@ -154,12 +154,13 @@ def elfutils(name: str) -> Reading:
     """The file that libdw.so.1 is a link to: "libdw-0.188.so" -> 188."""
     if found := re.fullmatch(rf"lib(?:dw|elf)-0\.{_N}\.so", name):
         return Version(int(found[1]), f"0.{int(found[1])}")
-    return Unreadable(f"{name!r} names no elfutils release")
+    return Unreadable(f"{quoted(name)} names no elfutils release")
 
 
 def features(text: str) -> tuple[str, ...] | Unreadable:
     """`pahole --supported_btf_features`: "encode_force,var,..." as a tuple."""
     names = tuple(name.strip() for name in text.strip().split(","))
-    if all(re.fullmatch("[a-z0-9_]{1,64}", name) for name in names):
+    # Every pahole that has the option (1.26 and later) has the first feature.
+    if "encode_force" in names and all(re.fullmatch("[a-z0-9_]{1,64}", name) for name in names):
         return names
     return Unreadable(f"printed {quoted(text)}, not a list of features")
