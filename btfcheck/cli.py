@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,6 +13,7 @@ from types import ModuleType
 
 from btfcheck import __version__
 from btfcheck.commands import VERBS
+from btfcheck.commands import split_variables as split_variables
 from btfcheck.model import BtfcheckError, Report, UsageError
 
 _EXIT_CODES = """\
@@ -22,14 +23,13 @@ exit codes:
   2  wrong usage, bad rule file         70  internal error        130  interrupted
 """
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
-
 
 def verb_parser(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     """The parser of one verb, and its module."""
     module = import_module(f"btfcheck.commands.{verb}")
     parser = argparse.ArgumentParser(
         prog=f"btfcheck {verb}",
+        usage=f"btfcheck {verb} [options] {module.WORDS}".rstrip(),
         description=module.__doc__,
         epilog=f"examples:\n{module.EXAMPLES}\n{_EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,13 +57,6 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
-
-
-def split_variables(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """(inputs, {VAR: VALUE}) from positional words, VAR=VALUE as make takes it."""
-    inputs = [w for w in words if not _VARIABLE.match(w) or "/" in w.split("=", 1)[0]]
-    variables = dict(w.split("=", 1) for w in words if w not in inputs)
-    return inputs, variables
 
 
 def _top_parser() -> argparse.ArgumentParser:
@@ -192,4 +185,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """The `btfcheck` command."""
+    # Ended from outside, it still ends the tools that it runs and removes its files.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main())

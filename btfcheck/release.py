@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import total_ordering
+from typing import NamedTuple
 
 from btfcheck.model import UsageError
 
@@ -16,30 +15,25 @@ _DEBIAN_TAIL = re.compile(r" Debian (\d+\.\d+\S*)")
 _UBUNTU_SIGNATURE = re.compile(r"Ubuntu \S+ (\d\S*)$")
 
 
-@total_ordering
-@dataclass(frozen=True)
-class Release:
-    """A release, ordered: 7.3-rc7 comes before 7.3. `rc` is None for anything that is no candidate."""
+FINAL = 1000  # no release has that many candidates
+
+
+class Release(NamedTuple):
+    """A release, ordered: 7.3-rc7 comes before 7.3. `candidate` is FINAL for anything that is none."""
 
     major: int
     minor: int
     patch: int = 0
-    rc: int | None = None
+    candidate: int = FINAL
 
     @property
     def line(self) -> tuple[int, int]:
         """(major, minor): what a merge window decides. Candidates belong to the line they lead to."""
         return self.major, self.minor
 
-    def _key(self) -> tuple[int, int, int, float]:
-        return self.major, self.minor, self.patch, float("inf") if self.rc is None else self.rc
-
-    def __lt__(self, other: object) -> bool:
-        return self._key() < other._key() if isinstance(other, Release) else NotImplemented
-
     def __str__(self) -> str:
         patch = f".{self.patch}" if self.patch else ""
-        return f"{self.major}.{self.minor}{patch}" + ("" if self.rc is None else f"-rc{self.rc}")
+        return f"{self.major}.{self.minor}{patch}" + (f"-rc{self.candidate}" if self.candidate != FINAL else "")
 
 
 def parse(text: str) -> Release:
@@ -63,5 +57,5 @@ def parse(text: str) -> Release:
         raise UsageError(f"{text.strip()[:80]!r} is not a kernel release (6.12, 6.12.117, 7.3-rc7 ...)")
     candidate = _CANDIDATE.match(words, numbers.end()) or _CANDIDATE.search(words, numbers.end())
     return Release(
-        int(numbers[1]), int(numbers[2]), int(numbers[3] or 0), int(candidate[1]) if candidate else None
+        int(numbers[1]), int(numbers[2]), int(numbers[3] or 0), int(candidate[1]) if candidate else FINAL
     )

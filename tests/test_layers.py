@@ -42,7 +42,8 @@ def imported_rooms(path: Path) -> set[str]:
             found |= {a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{a.name}" for a in node.names} if node.module == "btfcheck" else {node.module or ""}
+            module = node.module or ""
+            found |= {f"{module}.{a.name}" for a in node.names} if module == "btfcheck" else {module}
     return {name.split(".")[1] for name in found if name.startswith("btfcheck.")} & set(RANK)
 
 

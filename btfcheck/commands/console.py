@@ -18,6 +18,10 @@ class Advance(Protocol):
     def __call__(self, amount: float, doing: str = "") -> None: ...
 
 
+def _ignore(amount: float, doing: str = "") -> None:
+    """Progress that nobody sees."""
+
+
 class Console:
     """stderr for a verb. `style` is that of stdout.
 
@@ -64,7 +68,7 @@ class Console:
     def progress(self, title: str, total: float | None) -> Iterator[Advance]:
         """A bar on a terminal's stderr (bytes), nothing elsewhere."""
         if self.style.quiet or not sys.stderr.isatty():
-            yield lambda amount, doing="": None
+            yield _ignore
             return
         from rich.console import Console as RichConsole
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn

@@ -3,27 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from btfcheck import __version__
-from btfcheck.model import Fact, Location, Outcome, Report, Severity, Status
+from btfcheck.model import Outcome, Report, Severity, Status
 
 if TYPE_CHECKING:
     from btfcheck.formats import Body
     from btfcheck.formats.style import Style
 
 SCHEMA = 1
-
-
-def location(place: Location) -> dict[str, Any]:
-    return {k: v for k, v in asdict(place).items() if v not in ("", None)}
-
-
-def fact(item: Fact) -> dict[str, Any]:
-    data = {"name": item.name, "value": item.value, "source": location(item.source), "live": item.live}
-    return data | ({"reason": item.reason} if item.reason else {})
 
 
 def outcome(item: Outcome) -> dict[str, Any]:
@@ -33,8 +22,8 @@ def outcome(item: Outcome) -> dict[str, Any]:
         "severity": item.severity.value,
         "subject": item.subject,
         "message": item.message,
-        "locations": [location(p) for p in item.locations],
-        "facts": [fact(f) for f in item.facts],
+        "locations": [p.data() for p in item.locations],
+        "facts": [{"name": f.name} | f.data() for f in item.facts],
         "fix": item.fix,
         "fingerprint": item.fingerprint,
         "confidence": item.confidence,
@@ -62,5 +51,7 @@ def document(report: Report, exit_code: int) -> dict[str, Any]:
 
 
 def render(report: Report, exit_code: int, style: Style, body: Body | None = None) -> str:  # noqa: ARG001
+    from json import dumps
+
     # ensure_ascii keeps undecodable names (surrogates) valid JSON.
     return dumps(document(report, exit_code), indent=2, ensure_ascii=True) + "\n"

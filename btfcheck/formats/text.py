@@ -85,18 +85,35 @@ def summary(report: Report, exit_code: int, style: Style) -> str:
 def blocks(outcomes: list[Outcome], style: Style) -> Iterator[str]:
     """What is shown by default: findings, unknowns, errors; with -v also what was skipped and why."""
     shown = {Status.FINDING, Status.UNKNOWN, Status.ERROR} | ({Status.SKIP} if style.verbose else set())
+    told: set[tuple[str, ...]] = set()
     for item in outcomes:
-        if item.status in shown:
+        if item.status not in shown or (item.status is Status.UNKNOWN and item.missing in told):
+            continue
+        alike = [o for o in outcomes if o.status is item.status is Status.UNKNOWN and o.missing == item.missing]
+        if item.missing and len(alike) > 1:
+            told.add(item.missing)
+            yield from _shared_gap(alike, style)
+        else:
             yield from block(item, style)
-            yield ""
+        yield ""
+
+
+def _shared_gap(alike: list[Outcome], style: Style) -> Iterator[str]:
+    """Unknown outcomes that lack the same facts, told once."""
+    head = f": {len(alike)} rules could not be judged"
+    yield style.paint("warning", f"unknown[{alike[0].rule} ...]") + style.paint("bold", head)
+    for item in alike:
+        yield f"  {item.rule}  {printable(item.message).removeprefix('could not tell: ')}"
+    for missing in alike[0].missing:
+        yield from _wrapped("missing", missing)
 
 
 def render(report: Report, exit_code: int, style: Style, body: Body | None = None) -> str:
     lines = list(body(report, style)) if body else []
-    if lines:
+    if lines and report.outcomes:
         lines.append("")
     lines += blocks(report.outcomes, style)
-    if not style.quiet:
+    if not style.quiet and (report.outcomes or report.nothing):
         lines.append(summary(report, exit_code, style))
     return "".join(f"{line}\n" for line in lines)
 

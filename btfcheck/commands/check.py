@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""Judge a kernel configuration and the toolchain, before the build.
+
+CONFIG is a .config, a fragment or defconfig, any of them compressed, a kernel image with
+IKCONFIG, or - for standard input. Without it the usual places are tried: $O/.config,
+./.config, /proc/config.gz, /boot, /lib/modules. VAR=VALUE means what it means to make
+(ARCH, LLVM, CC, LD, RUSTC, BINDGEN, PAHOLE, O, CROSS_COMPILE, M ...).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from btfcheck.cli import split_variables
+from btfcheck.config import Config, read, usual_places
+from btfcheck.lint.checks import kconfig_checks, release_facts
+from btfcheck.lint.engine import Facts, judge
+from btfcheck.lint.expr import Result
+from btfcheck.lint.rules import RuleSet, load
+from btfcheck.model import Fact, InputError, Location, Outcome, Report, Severity, Status, UsageError
+from btfcheck.release import Release
+from btfcheck.release import parse as parse_release
+
+if TYPE_CHECKING:
+    from btfcheck.commands.console import Console
+    from btfcheck.formats.style import Style
+
+WORDS = "[CONFIG] [VAR=VALUE]..."
+EXAMPLES = """\
+  btfcheck check
+  btfcheck check .config --want RUST=y --want DEBUG_INFO_BTF=y LLVM=1
+  btfcheck check /boot/config-6.12.117+deb12-amd64 --no-probe
+  btfcheck check myfragment.config --kernel 6.14 --want-file wishes.config
+  zcat /proc/config.gz | btfcheck check - --output json:report.json --output text
+"""
+
+# A complete configuration without these has nothing that could go wrong with BTF.
+_ABOUT_BTF = "DEBUG_INFO_BTF"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", metavar="CONFIG | VAR=VALUE", nargs="*")
+    parser.add_argument("--want", metavar="SYM[=VAL]", action="append", default=[],
+                        help="a symbol that must be in the result (=y unless said); repeatable")
+    parser.add_argument("--want-file", metavar="FRAGMENT", action="append", default=[],
+                        help="symbols that must be in the result, as a configuration fragment")
+    parser.add_argument("--kernel", metavar="RELEASE",
+                        help="judge for this kernel release (default: the configuration's header line)")
+    parser.add_argument("--rules", metavar="DIR", action="append", default=[], help="also the rules in DIR")
+
+
+def run(args: argparse.Namespace, console: Console) -> Report:
+    inputs, given = split_variables(args.words)
+    if len(inputs) > 1:
+        raise UsageError(f"one configuration at a time, not {len(inputs)}: {' '.join(inputs)}")
+    return check_config(
+        inputs[0] if inputs else None,
+        wants=[*_want_arguments(args.want), *_want_files(args.want_file)],
+        kernel=args.kernel,
+        variables=given,
+        probe=not args.no_probe,
+        rules=args.rules,
+        console=console,
+    )
+
+
+def check_config(
+    path: str | None = None,
+    *,
+    wants: Sequence[Fact] = (),
+    kernel: str | None = None,
+    variables: Mapping[str, str] | None = None,
+    probe: bool = True,
+    rules: Sequence[str] = (),
+    console: Console | None = None,
+) -> Report:
+    """Check one configuration (None: the usual places) and the toolchain that `variables` choose.
+
+    `wants` are facts with the values asked for. Raises UsageError and InputError.
+    """
+    given = dict(variables or {})
+    ruleset = load(rules, ("config", "toolchain"))
+    config = _find(path, given, console)
+    facts = _facts(config, wants, kernel, given)
+    report = Report("check")
+    if _nothing(facts):
+        fact = config.get(_ABOUT_BTF)
+        where = f"{fact.source}: {fact.source.text}" if fact else f"no {_ABOUT_BTF} in {config.path}"
+        report.nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
+    elif probe:
+        _probe(facts, given, ruleset, console)
+    if not report.nothing:
+        facts.context |= release_facts(facts)
+    for rule in ruleset.rules.values():
+        if rule.when:
+            report.outcomes.append(judge(rule, facts, ruleset))
+        elif not report.nothing:
+            report.outcomes += kconfig_checks(rule, facts, ruleset)
+    report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
+    report.data["facts"] = _fact_data(facts, ruleset)
+    return report
+
+
+def _want_arguments(words: Sequence[str]) -> Iterator[Fact]:
+    for word in words:
+        name, equals, value = word.removeprefix("CONFIG_").partition("=")
+        value = value.strip('"') if equals else "y"
+        if not name.isascii() or not name.replace("_", "a").isalnum() or not value:
+            raise UsageError(f"--want {word}: SYM or SYM=VALUE is expected, as in RUST=y")
+        yield Fact(name, value, Location("command line", text=f"--want {word}"))
+
+
+def _want_files(paths: Sequence[str]) -> Iterator[Fact]:
+    for path in paths:
+        wishes = read(path)
+        yield from wishes.values()
+
+
+def _find(path: str | None, given: Mapping[str, str], console: Console | None) -> Config:
+    if path is not None:
+        return read(path)
+    uname = os.uname().release
+    places = usual_places({**os.environ, **given}, uname)
+    for place in places:
+        if os.path.exists(place):
+            if console:
+                console.info(f"btfcheck: judging {place}")
+            return read(place)
+    raise InputError(f"no configuration named, and none of these is there: {', '.join(places)}")
+
+
+def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Mapping[str, str]) -> Facts:
+    wanted = {fact.name: fact for fact in wants}
+    if not config.complete:
+        # A fragment is a wish list itself.
+        wanted = {name: fact for name, fact in config.items() if fact.value != "n"} | wanted
+    context = {}
+    for name, value, why in (
+        ("KBUILD_EXTMOD", given.get("M") or given.get("KBUILD_EXTMOD"), "an external module is built"),
+        ("LLVM_IS_ZERO", given.get("LLVM", os.environ.get("LLVM")) == "0", "LLVM=0"),
+    ):
+        context[name] = Fact(name, "y" if value else "n", Location("command line", text=why if value else ""))
+    return Facts(
+        config, {}, wanted, context, complete=config.complete, release=_release(config, kernel),
+        path=config.path, arch=_arch(config, given),
+    )  # fmt: skip
+
+
+def _release(config: Config, kernel: str | None) -> Release | None:
+    if kernel == "running":
+        with open("/proc/version") as stream:
+            return parse_release(stream.read())
+    if kernel is not None:
+        return parse_release(kernel)
+    return parse_release(config.release) if config.release else None
+
+
+# make's ARCH where it is not the directory under arch/ (Makefile, SRCARCH).
+_SRCARCH = {"x86_64": "x86", "i386": "x86", "sparc32": "sparc", "sparc64": "sparc", "parisc64": "parisc"}
+
+
+def _arch(config: Config, given: Mapping[str, str]) -> str:
+    """The directory under arch/, "" when nothing tells."""
+    arch = given.get("ARCH") or os.environ.get("ARCH") or config.arch
+    return _SRCARCH.get(arch, arch)
+
+
+def _nothing(facts: Facts) -> bool:
+    if facts.wanted or not facts.complete:
+        return False
+    fact = facts.recorded.get(_ABOUT_BTF)
+    return fact is None or fact.value == "n"
+
+
+def _probe(facts: Facts, given: Mapping[str, str], ruleset: RuleSet, console: Console | None) -> None:
+    """Ask the tools, and pahole for its behaviour where Rust and BTF are wanted together."""
+    from btfcheck.toolchain.probes import probe
+
+    facts.live = probe(given)
+    facts.probed = True
+    if console:
+        for fact in facts.live.values():
+            console.detail(f"{fact.name}={fact.value or 'unknown'}  ({fact.reason or fact.source.path})")
+    for name in ("RUST_WANTED", "BTF_WANTED"):
+        result = facts.get(name, ruleset)
+        if not isinstance(result, Result) or (result.known and not result.true):
+            return
+    from btfcheck.gate.behaviour import behaviour
+
+    facts.live |= behaviour(given)
+
+
+def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
+    """The facts that rules can see, as JSON has them; a live one carries the recorded one along."""
+    data: dict[str, Any] = {}
+    names = (*ruleset.symbols, *(n for n in facts.live if n not in ruleset.symbols))
+    for name in names:
+        stores = (facts.live, facts.recorded, facts.context, facts.wanted)
+        found = next((s[name] for s in stores if name in s), None)
+        if found is None:
+            continue
+        data[name] = found.data()
+        if found.live and name in facts.recorded:
+            data[name]["recorded"] = facts.recorded[name].data()
+    return data
+
+
+def body(report: Report, style: Style) -> Iterator[str]:
+    if style.verbose:
+        for name, fact in report.data["facts"].items():
+            yield f"{name}={fact['value'] if fact['value'] is not None else 'unknown'}"
+
+
+__all__ = ["Outcome", "Severity", "check_config"]
