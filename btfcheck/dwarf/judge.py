@@ -112,41 +112,41 @@ class Kind(NamedTuple):
 
 KINDS: dict[str, Kind] = {
     "M0": Kind(
-        "BTF300", "{units} Rust units that nothing keeps out of BTF", _not_excluded,
+        "BTF300", "Rust units that nothing keeps out of BTF: {units}", _not_excluded,
         "Rust types in BTF, and the kernel refuses it", "Rust units are left out", note=False),
     "M1": Kind(
-        "BTF301", "{units} Rust units in a file whose units pahole merges", _merged_rust,
+        "BTF301", "Rust units in a file whose units pahole merges: {units}", _merged_rust,
         "all Rust types in BTF, and the kernel refuses it", "Rust units are left out before merging",
         note=False),
     "M2": Kind(
         "BTF302", "pahole merges the file's units, and the first one is Rust ({first})", merges,
         "the merged unit counts as Rust: no BTF at all, and exit status 0", "the units are not merged"),
     "L1": Kind(
-        "BTF303", "{n} references from C units to code of Rust units", _never,
+        "BTF303", "references from C units to code of Rust units: {n}", _never,
         "", "pahole prints \"couldn't find ...\"; the BTF is not harmed"),
     "L2": Kind(
-        "BTF304", "{n} references from C entities to types in Rust units", _types_skipped,
+        "BTF304", "references from C entities to types in Rust units: {n}", _types_skipped,
         "the types become void: BTF is wrong, or the kernel refuses it",
         "the types are there, with all Rust units"),
     "L3n": Kind(
-        "BTF305", "{n} Rust namespaces without a type in C units", _never, "", "nothing reaches BTF"),
+        "BTF305", "Rust namespaces without a type in C units: {n}", _never, "", "nothing reaches BTF"),
     "L3t": Kind(
-        "BTF306", "{n} Rust types in C units", _always,
+        "BTF306", "Rust types in C units: {n}", _always,
         "they get into BTF: the kernel refuses it or, where the names are C's too, takes wrong types",
         ""),
     "L3f": Kind(
-        "BTF307", "{n} Rust functions with code in C units", _always, "they get into BTF as functions", ""),
+        "BTF307", "Rust functions with code in C units: {n}", _always, "they get into BTF as functions", ""),
     "L4": Kind(
-        "BTF308", "{n} C entities in Rust units", _unit_skipped,
+        "BTF308", "C entities in Rust units: {n}", _unit_skipped,
         "they are lost with the Rust units", "they are there, with all Rust units"),
     "L5": Kind(
-        "BTF309", "{n} type units that are labelled C hold Rust types", _always,
+        "BTF309", "type units that are labelled C and hold Rust types: {n}", _always,
         "pahole cannot encode such a file", ""),
     "L6": Kind(
-        "BTF310", "{n} units without a language hold Rust types", _always,
+        "BTF310", "units without a language that hold Rust types: {n}", _always,
         "nothing tells pahole that they are Rust's", "", Severity.WARNING),
     "L7": Kind(
-        "BTF311", "{n} Rust units that only DW_AT_language_name marks", _always,
+        "BTF311", "Rust units that only DW_AT_language_name marks: {n}", _always,
         "pahole does not read it, so --lang_exclude=rust does not leave them out", ""),
 }
 
@@ -178,7 +178,7 @@ def judge(result: ScanResult, subject: str, cases: Sequence[Case], facts: tuple[
             outcomes.append(_present(result, subject, kind, count, cases, facts, (fixes or {}).get(about.rule, "")))
         elif result.status == "ok":
             outcomes.append(Outcome(about.rule, Status.OK, about.severity, subject))
-    return outcomes + list(_gaps(result, subject))
+    return outcomes + _gaps(result, subject)
 
 
 def _present(result: ScanResult, subject: str, kind: str, count: int, cases: Sequence[Case],
@@ -186,7 +186,7 @@ def _present(result: ScanResult, subject: str, kind: str, count: int, cases: Seq
     """The outcome of a kind that the file has."""
     about = KINDS[kind]
     verdicts = [about.harm(result, case) for case in cases]
-    message = _told(about, kind, count, result)
+    message = about.what.format(n=count, units=result.rust, first=result.first[1] or "it has no name")
     notes = [f"{case}: {_effect(about, verdict)}" for case, verdict in zip(cases, verdicts, strict=True)]
     if about.harm in (_always, _never):
         notes = [_effect(about, verdicts[0])]
@@ -212,15 +212,6 @@ def _present(result: ScanResult, subject: str, kind: str, count: int, cases: Seq
     )
 
 
-def _told(about: Kind, kind: str, count: int, result: ScanResult) -> str:
-    """The message, in the singular where that is called for."""
-    text = about.what.format(n=count, units=result.rust, first=result.first[1] or "it has no name")
-    if (result.rust if kind in ("M0", "M1") else count) != 1 or kind == "M2":
-        return text
-    noun, rest = text.removeprefix("1 ").split(" ", 1)
-    return f"1 {noun} {rest}"
-
-
 def _effect(about: Kind, harm: bool | None) -> str:
     if harm is None:
         return f"not known; {about.harmful}, or not: {about.harmless}"
@@ -242,15 +233,15 @@ def _location(result: ScanResult, example: Example) -> Location:
 
 def _gaps(result: ScanResult, subject: str) -> list[Outcome]:
     """What could not be verified."""
-    gaps = []
+    missing = Outcome(SPLIT_MISSING, Status.OK, Severity.ERROR, subject)
     if result.missing:
-        gaps.append(Outcome(
-            SPLIT_MISSING, Status.UNKNOWN, Severity.ERROR, subject,
-            f"{len(result.missing)} units have their debug information in files that were not found",
-            (Location(result.path),), notes=tuple(result.missing[:5])))
+        missing = missing._replace(
+            status=Status.UNKNOWN, locations=(Location(result.path),), notes=tuple(result.missing[:5]),
+            message=f"debug information stands in files that were not found: {len(result.missing)}")
+    unreadable = Outcome(UNREADABLE, Status.OK, Severity.ERROR, subject)
     if result.problems:
-        gaps.append(Outcome(
-            UNREADABLE, Status.UNKNOWN, Severity.ERROR, subject,
-            "debug information that cannot be decoded: nothing is known about it",
-            (Location(result.debug_path or result.path),), notes=tuple(result.problems)))
-    return gaps
+        unreadable = unreadable._replace(
+            status=Status.UNKNOWN, locations=(Location(result.debug_path or result.path),),
+            message="debug information that cannot be decoded: nothing is known about it",
+            notes=tuple(result.problems))
+    return [missing, unreadable]
