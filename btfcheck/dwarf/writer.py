@@ -15,7 +15,8 @@ A file is described in lines; an indented line is a child of the one before it:
         subprogram "bump" as bump
 
 `attribute=@label` refers to the line with `as label`: DW_FORM_ref4 inside a unit, DW_FORM_ref_addr out
-of it, DW_FORM_ref_sig8 to a type unit's own label; `attribute=0x10!0x13` sets a number and its form.
+of it, DW_FORM_ref_sig8 to a type unit's own label; `attribute=0x10!ref4` sets a number and its form
+(or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect).
 Numbers take DW_FORM_data1 to data8 (low_pc an address), quoted texts DW_FORM_string, `attribute=yes`
 is DW_FORM_flag_present.
 """
@@ -276,18 +277,21 @@ class _Builder:
             return FORM["string"], value.strip('"').encode() + b"\0"
         if value == "yes":
             return (FORM["flag_present"], b"") if unit.version >= 4 else (FORM["flag"], b"\1")
-        text, _, form = value.partition("!")
+        if "!indirect/" in value:
+            form, data = self.value(unit, number, attribute, value.replace("indirect/", ""))
+            return FORM["indirect"], _leb(form) + data
+        text, _, name = value.partition("!")
         amount = int(text, 0)
-        if form:
-            kind = FORM[form] if form in FORM else int(form, 0)
+        if name:
+            kind = FORM[name] if name in FORM else int(name, 0)
             size = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x13: 4, 0x14: 8, 0x10: self.ref_size(unit), 0x20: 8,
                     0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4, 0x1C: 4}.get(kind)
             return kind, _leb(amount) if size is None else amount.to_bytes(size, self.byte_order)
         if attribute in (AT["low_pc"],):
             return FORM["addr"], amount.to_bytes(self.file.bits // 8, self.byte_order)
-        for size, name in ((1, "data1"), (2, "data2"), (4, "data4"), (8, "data8")):
+        for size in (1, 2, 4, 8):
             if amount < 1 << 8 * size:
-                return FORM[name], amount.to_bytes(size, self.byte_order)
+                return FORM[f"data{size}"], amount.to_bytes(size, self.byte_order)
         raise ValueError(f"{value} does not fit into eight bytes")
 
     def reference(self, unit: UnitSpec, number: int, label: str) -> tuple[int, bytes]:
