@@ -83,7 +83,8 @@ CONTENT = b"some content that repeats, " * 400
 
 def packed(kind: int, data: bytes, size: int, options: str) -> bytes:
     order = ">" if "little=no" in options else "<"
-    header = struct.pack(order + "III", kind, size, 1) if "bits=32" in options else struct.pack(order + "IIQQ", kind, 0, size, 1)
+    wide = "bits=32" not in options
+    header = struct.pack(order + "IIQQ", kind, 0, size, 1) if wide else struct.pack(order + "III", kind, size, 1)
     return header + data
 
 

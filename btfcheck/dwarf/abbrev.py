@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from btfcheck.dwarf.constants import C_TAGS, FORM, RUST_TAGS, TAG, UNIT_TAGS
@@ -62,6 +62,7 @@ _VARIABLE = {
 ALT_SIZES = {FORM["ref_sup4"]: 4, FORM["ref_sup8"]: 8, FORM["GNU_ref_alt"]: 0}  # 0: an offset
 
 
+@lru_cache(4096)
 def step_of(form: int, sizes: Sizes) -> tuple[int, int]:
     """(kind of step, size): (-1, n) for n bytes whatever they hold; REF and ALT have their n bytes too."""
     if form in _FIXED:
@@ -277,8 +278,10 @@ def _read_shape(data: bytes | memoryview, at: int, sizes: Sizes) -> tuple[Shape,
     at += 1
     attributes: list[tuple[int, int, int]] = []
     while True:
-        attribute, at = leb(data, at)
-        form, at = leb(data, at)
+        attribute, form, at = data[at], data[at + 1], at + 2
+        if attribute > 0x7F or form > 0x7F:
+            attribute, at = leb(data, at - 2)
+            form, at = leb(data, at)
         constant = 0
         if form == FORM["implicit_const"]:
             start = at

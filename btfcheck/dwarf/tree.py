@@ -6,6 +6,7 @@ Entries stand in pre-order, so the entries below number i are `range(i + 1, ends
 
 from __future__ import annotations
 
+import struct
 from functools import cached_property
 
 from btfcheck.dwarf.abbrev import DwarfError, Shape
@@ -50,7 +51,7 @@ class Tree:
                         open_parents.append(parent)
                         parent = len(self.offsets) - 1
                 at = after
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, struct.error) as error:
             raise DwarfError(f"unit at 0x{unit.offset:x} does not end with an entry") from error
         while parent >= 0:
             self.ends[parent] = len(self.offsets)

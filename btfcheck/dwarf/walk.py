@@ -156,7 +156,7 @@ def walk(unit: Unit, tags: frozenset[int] = frozenset(), targets: Targets | None
 def skip_entry(unit: Unit, body: bytes, at: int) -> tuple[Shape | None, int, int]:
     """(shape, where its attributes start, where the entry ends), all in `body`; no shape for a null entry.
 
-    Raises DwarfError or IndexError for what cannot be decoded.
+    Raises DwarfError, IndexError, ValueError or struct.error for what cannot be decoded.
     """
     assert unit.table is not None
     code, attributes = leb(body, at)
