@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from btfcheck.commands import split_variables
 from btfcheck.config import Config, read, usual_places
-from btfcheck.lint.checks import kconfig_checks, known_kernel, release_facts
+from btfcheck.lint.checks import kconfig_checks, known_kernel, release_facts, rust_is_available
 from btfcheck.lint.engine import Facts, judge
 from btfcheck.lint.expr import Result
 from btfcheck.lint.rules import RuleSet, load
@@ -93,7 +93,9 @@ def check_config(
     elif probe:
         _probe(facts, given, ruleset, console)
     entries = known_kernel(facts)
-    facts.context |= release_facts(facts, entries)
+    facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
+    if facts.probed:
+        facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
     for rule in ruleset.rules.values():
         found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
         report.outcomes += found
@@ -198,6 +200,14 @@ def _probe(facts: Facts, given: Mapping[str, str], ruleset: RuleSet, console: Co
     from btfcheck.gate.behaviour import behaviour
 
     facts.live |= behaviour(given)
+
+
+def _majors(facts: Facts, ruleset: RuleSet) -> Iterator[tuple[str, Fact]]:
+    """First numbers of LLVM versions, for rules that compare only these."""
+    for name, of in (("CLANG_MAJOR_VERSION", "CLANG_VERSION"), ("RUSTC_LLVM_MAJOR_VERSION", "RUSTC_LLVM_VERSION")):
+        whole = facts.get(of, ruleset)
+        if isinstance(whole, Fact) and whole.value and whole.value.isdecimal():
+            yield name, whole._replace(name=name, value=str(int(whole.value) // 10_000))
 
 
 def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from btfcheck.lint.engine import Facts
-from btfcheck.lint.expr import Result
+from btfcheck.lint.expr import Result, evaluate, parse
 from btfcheck.lint.rules import Rule, RuleSet
 from btfcheck.model import Fact, Location, Outcome, Status
 
@@ -81,6 +81,22 @@ def _lto_clause(facts: Facts, kernel: Kernel) -> Fact:
     place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}, {words} !LTO beside DEBUG_INFO_BTF")
     reason = "" if value else "no source of this release was read; look into the tree that you build"
     return Fact("LTO_CLAUSE", value, place, reason=reason)
+
+
+# scripts/rust_is_available.sh fails where one of these holds; a rule of its own tells each.
+_RUST_LACKS = (
+    "RUSTC_VERSION < MIN_RUSTC_VERSION || BINDGEN_FOUND = n || BINDGEN_VERSION < MIN_BINDGEN_VERSION"
+    " || BINDGEN_LIBCLANG_VERSION < MIN_LLVM_VERSION || RUST_SRC = n"
+)
+
+
+def rust_is_available(facts: Facts, ruleset: RuleSet) -> Fact:
+    """What scripts/rust_is_available.sh would say of the live tools."""
+    lacks = evaluate(parse(_RUST_LACKS), lambda name: facts.get(name, ruleset))
+    value = None if not lacks.known else "n" if lacks.true else "y"
+    said = ", ".join(f"{f.name}={f.value or 'unknown'}" for f in lacks.facts)
+    place = Location("scripts/rust_is_available.sh", text=f"RUST_IS_AVAILABLE={value or 'unknown'}: {said}")
+    return Fact("RUST_IS_AVAILABLE", value, place, True, f"could not tell: {said}" if value is None else "")
 
 
 def _number(text: str, tool: str) -> int:
@@ -171,7 +187,7 @@ def _merely_unset(
         locations=(place, want.source),
         notes=_ways(kernel, goals or {want.name: want.value or "y"}, facts),
         fix="set it, and run `make olddefconfig`",
-        fragment=tuple(f"CONFIG_{n}={v}" for n, v in (goals or {want.name: want.value}).items()),
+        fragment=tuple(f"CONFIG_{n}={v}" for n, v in (goals or {want.name: want.value or 'y'}).items()),
     )
 
 
