@@ -5,7 +5,7 @@
     python benchmarks/check.py [RUNS] [check's arguments]     (default: 21 runs, --no-probe)
 
 Both commands run in alternation, so that what else the machine does hits both. Prints the
-medians of user+system time and their ratio; exit 1 when it is above the bar of issue 2 (3).
+medians of user+system time and their ratio; exit 1 when it is above the bar (3).
 """
 
 from __future__ import annotations

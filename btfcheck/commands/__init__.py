@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "check": "judge a .config and the toolchain, before the build",
     "rules": "list the rules",
     "explain": "print a rule's page",
+    "scan": "find Rust in the debug information of C units, after the build",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 
