@@ -10,6 +10,7 @@ from btfcheck.lint.engine import Facts
 from btfcheck.lint.expr import Result, evaluate, parse
 from btfcheck.lint.rules import Rule, RuleSet
 from btfcheck.model import Fact, Location, Outcome, Status
+from btfcheck.release import Release
 
 if TYPE_CHECKING:
     from btfcheck.kconfig.why import Clause, Leaf, Why
@@ -26,7 +27,7 @@ _ASKED_OF_TOOLS = {
 class Kernel:
     """The Kconfig entries of the release that is judged: one text, or several candidates."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, header: Release | None) -> None:
         from btfcheck.kconfig.tables import distro_of, models
 
         assert facts.release is not None
@@ -35,6 +36,9 @@ class Kernel:
         arch = "x86_64" if facts.arch == "x86" and "X86_64" in facts.recorded else facts.arch
         self.models = models(facts.release, arch, distro)
         self.loaded = [model.load() for model in self.models]
+        self.header = header
+        for kconf in self.loaded:
+            kconf.wrote = facts.release == header
         self.facts = facts
 
     def values(self, *, live: bool) -> dict[str, str | None]:
@@ -49,15 +53,43 @@ class Kernel:
         return found
 
 
-def known_kernel(facts: Facts) -> Kernel | None:
-    """The entries of the release, None when it is not told or older than every tree that was read."""
-    return Kernel(facts) if facts.release is not None and facts.release.line >= _FIRST else None
+# Symbols without a prompt that rules name. Another release than the one that wrote the .config computes
+# them anew, so what is recorded, or absent, says nothing.
+_COMPUTED = ("HAVE_RUST", "HAVE_CFI_ICALL_NORMALIZE_INTEGERS_RUSTC")
+
+
+def computed_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
+    """What the judged release makes of _COMPUTED, where that is not the release of the .config's header."""
+    if kernel is None or facts.release == kernel.header:
+        return {}
+    from btfcheck.kconfig.state import UNKNOWN, State
+
+    states = [State(k, kernel.values(live=True), complete=facts.complete) for k in kernel.loaded]
+    found = {}
+    for name in _COMPUTED:
+        texts = {s.text(s.kconf.syms[name]) if name in s.kconf.syms else "n" for s in states}
+        value = texts.pop() if len(texts) == 1 else UNKNOWN
+        place = Location(f"Kconfig of Linux {facts.release}", text=f"{name}={value}")
+        reason = "it hangs on the tools or on what is not recorded" if value == UNKNOWN else ""
+        found[name] = Fact(name, None if value == UNKNOWN else value, place, reason=reason)
+    return found
+
+
+def known_kernel(facts: Facts, header: Release | None) -> Kernel | None:
+    """The entries of the release, None when it is not told or older than every tree that was read.
+
+    `header` is the release that wrote the .config.
+    """
+    return Kernel(facts, header) if facts.release is not None and facts.release.line >= _FIRST else None
 
 
 def release_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
     """What the release implies: minimum tool versions, and whether RUST depends on !LTO beside BTF."""
     if kernel is None:
-        return {}
+        if facts.release is None:
+            return {}
+        place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}")
+        return {"LTO_CLAUSE": Fact("LTO_CLAUSE", None, place, reason="only 6.1 and later were read")}
     from btfcheck.kconfig.tables import minimum_tools
 
     assert facts.release is not None
@@ -181,13 +213,16 @@ def _merely_unset(
     start: Outcome, want: Fact, recorded: Fact | None, kernel: Kernel, goals: Mapping[str, str], facts: Facts
 ) -> Outcome:
     place = recorded.source if recorded else Location(facts.path, text=f"CONFIG_{want.name} is absent")
+    goals = goals or {want.name: want.value or "y"}
+    ways = _ways(kernel, goals, facts)
+    together = {want.name: want.value} if any("give up" in line for line in ways) else goals
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for and is not set; nothing in Kconfig forbids it",
         locations=(place, want.source),
-        notes=_ways(kernel, goals or {want.name: want.value or "y"}, facts),
+        notes=ways,
         fix="set it, and run `make olddefconfig`",
-        fragment=tuple(f"CONFIG_{n}={v}" for n, v in (goals or {want.name: want.value or 'y'}).items()),
+        fragment=tuple(f"CONFIG_{n}={v}" for n, v in together.items()),
     )
 
 
@@ -238,7 +273,9 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
     for item in found:
         origin = facts.recorded[item.symbol]
         said = "forbids it"
+        origin_words: tuple[str, ...] = ("the file was edited by hand, or comes from a patched tree",)
         if not item.certain:
+            origin_words = ()
             said = f"may forbid it: no source of it was read, {_origins(item.origins)} would"
         clauses = list(item.clauses)
         yield blank._replace(
@@ -247,7 +284,7 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
             message=f"CONFIG_{item.symbol}={item.value} is set, and Kconfig of Linux {facts.release} {said}",
             locations=(origin.source, *_places(clauses)),
             facts=_deciders(clauses, facts, ruleset),
-            notes=(*(_quote(c) for c in clauses), "the file was edited by hand, or comes from a patched tree"),
+            notes=(*(_quote(c) for c in clauses), *origin_words),
             missing=() if item.certain else (f"whether this clause is in Linux {facts.release}",),
             fix=ruleset.rules[blank.rule].fix,
         )
