@@ -354,7 +354,7 @@ def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, 
 
 
 def _way(way: Any) -> str:
-    edits = [_edit(e) for e in way.edits]
+    edits = list(dict.fromkeys(_edit(e) for e in way.edits))
     text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
     if way.lost:
         text += f"; this loses {', '.join(way.lost)}"
@@ -365,9 +365,15 @@ def _way(way: Any) -> str:
     return text
 
 
+# What make's LLVM=1 answers with y.
+_LLVM = frozenset(("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", *_ASKED_OF_TOOLS.values()))
+
+
 def _edit(edit: Any) -> str:
     if not edit.tool:
         return f"# CONFIG_{edit.name} is not set" if edit.value == "n" else f"CONFIG_{edit.name}={edit.value}"
+    if edit.value == "y" and edit.name in _LLVM:
+        return "build with LLVM=1"
     if edit.name == "RUST_IS_AVAILABLE":
         return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
     if edit.name.endswith("_VERSION") and edit.value.isdigit():
