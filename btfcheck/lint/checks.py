@@ -393,7 +393,8 @@ def _edit(edit: Any) -> str:
         return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
     if edit.name.endswith("_VERSION") and edit.value.isdigit():
         bound = "or earlier" if edit.lowers else "or later"
-        return f"{_TOOLS.get(edit.name, 'a tool')} {_dotted(edit.name, int(edit.value))} {bound} ({edit.name}={edit.value})"
+        version = _dotted(edit.name, int(edit.value))
+        return f"{_TOOLS.get(edit.name, 'a tool')} {version} {bound} ({edit.name}={edit.value})"
     return f"other tools, so that {edit.name}={edit.value}"
 
 
