@@ -19,6 +19,7 @@ into a unit that is Rust's. Names, `.rs` strings and base types prove nothing an
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,12 +53,13 @@ _PROBLEMS = 20  # how many broken units are named
 
 @dataclass(frozen=True)
 class Example:
-    """One place of a finding. `offset` and `target` count from the start of `.debug_info` (or of `section`).
+    """One place of a finding, in `file`. `offset` and `target` count from the start of `section`.
 
-    `name` is the Rust name with its namespaces, `source` the file and line that the line table gives
-    for it: an explanation, not the proof.
+    `name` is the Rust name with its namespaces, `source` the .rs file and line that the line table gives
+    for it: an explanation, not the proof (LLVM 14 gives wrong ones).
     """
 
+    file: str
     unit: str
     producer: str
     section: str
@@ -112,13 +114,13 @@ class ScanResult:
         return self.units.get("Rust", 0)
 
 
-def scan(path: str, *, walk_all: bool = False, examples: int = 5,
+def scan(path: str | os.PathLike[str], *, walk_all: bool = False, examples: int = 5,
          roots: tuple[str, ...] = DEBUG_ROOTS) -> ScanResult:
     """Scan one ELF file, also a compressed one; when it has no debug information, its separate debug file.
 
     Never raises for what the file holds: see ScanResult.status.
     """
-    result = ScanResult(str(path))
+    result = ScanResult(os.fsdecode(path))
     try:
         with open_image(path) as image:
             result.size = image.size
@@ -331,7 +333,7 @@ class _Scan:
     def example(self, kind: str, unit: Unit, offset: int, tag: int, attribute: str = "", name: str = "",
                 target: int | None = None, target_unit: str = "", source: str = "") -> None:
         self.result.examples.setdefault(kind, []).append(
-            Example(unit.name, unit.producer, unit.info.name, offset, tag_name(tag), attribute, name, target,
+            Example(unit.info.debug.image.path, unit.name, unit.producer, unit.info.name, offset, tag_name(tag), attribute, name, target,
                     target_unit, source))
 
     def tree_of(self, unit: Unit) -> Tree:
