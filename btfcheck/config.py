@@ -21,13 +21,14 @@ LIMIT = 64 << 20  # bytes of text; a real .config has 0.3 MB
 # "# Linux/x86 6.12.117 Kernel Configuration" (scripts/kconfig/conf), since 2.6.
 _HEADER = re.compile(r"^# Linux/(\S+) (\S.*?) Kernel Configuration\s*$", re.M)
 _ELF = b"\x7fELF"
-# What conf writes and reads: a symbol with its value, or "is not set".
+# What conf writes and reads: a symbol with its value, or "is not set". Patterns begin at a newline,
+# which is far quicker to look for than the start of a line.
 _SET = re.compile(
-    r'^CONFIG_([A-Za-z0-9_]+)=([ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?:[^"\\\n]|\\.)*"|)\r?$', re.M
+    r'\nCONFIG_([A-Za-z0-9_]+)=([ymn]|-?[0-9]+|0[xX][0-9a-fA-F]+|"(?:[^"\\\n]|\\.)*"|)(?=\r?\n)'
 )
-_UNSET = re.compile(r"^# CONFIG_([A-Za-z0-9_]+) is not set\s*?$", re.M)
+_UNSET = re.compile(r"\n# CONFIG_([A-Za-z0-9_]+) is not set(?=\s*\n)")
 # A line that is neither, nor a comment, nor blank.
-_ODD = re.compile(r"^(?!CONFIG_|#|[ \t\r\f\v]*$)", re.M)
+_ODD = re.compile(r"\n(?!CONFIG_|#|[ \t\r\f\v]*(?:\n|\Z))")
 
 
 class Config(Mapping[str, Fact]):
@@ -42,7 +43,7 @@ class Config(Mapping[str, Fact]):
     def __init__(self, path: str, text: str, words: Mapping[str, str]) -> None:
         header = _HEADER.search(text[:4096])
         self.path = path
-        self.text = f"\n{text}\n"
+        self.text = text
         self.words = words
         self.arch, self.release = header.groups() if header else ("", "")
         self.complete = bool(header) or "CC_VERSION_TEXT" in words
@@ -82,16 +83,17 @@ def parse(text: str, path: str) -> Config:
     Raises InputError with file:line for a line that conf would not understand, and for
     a text without any symbol.
     """
+    text = f"\n{text}\n"
     pairs = _SET.findall(text)
     unset = _UNSET.findall(text)
-    if len(pairs) != f"\n{text}".count("\nCONFIG_") or _ODD.search(text):
+    if len(pairs) != text.count("\nCONFIG_") or _ODD.search(text):
         _complain(text, path)
     words = dict(pairs)
     words.update(dict.fromkeys(unset, "n"))
     if len(words) != len(pairs) + len(unset):
         words = _last_wins(text)
     if not words:
-        lines = text.count("\n") + 1
+        lines = text.count("\n") - 1
         raise InputError(f"{path}:{lines}: no CONFIG_ line in it; is this a kernel configuration?")
     return Config(path, text, words)
 
@@ -99,7 +101,7 @@ def parse(text: str, path: str) -> Config:
 def _last_wins(text: str) -> dict[str, str]:
     """As conf does it when a symbol is named more than once."""
     words = {}
-    for match in re.finditer(f"{_SET.pattern}|{_UNSET.pattern}", text, re.M):
+    for match in re.finditer(f"{_SET.pattern}|{_UNSET.pattern}", text):
         name, value, off = match.groups()
         words[name or off] = value if name else "n"
     return words
@@ -107,15 +109,15 @@ def _last_wins(text: str) -> dict[str, str]:
 
 def _complain(text: str, path: str) -> None:
     """Raise InputError for the first line that is not understood."""
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(text.split("\n")[1:-1], 1):
         if line.startswith("CONFIG_"):
-            if _SET.fullmatch(line):
+            if _SET.match(f"\n{line}\n"):
                 continue
             name, equals, _ = line[7:].partition("=")
             if equals and not re.fullmatch("[A-Za-z0-9_]+", name):
                 raise InputError(f"{path}:{number}: {name[:60]!r} is no symbol name")
             raise InputError(f"{path}:{number}: cannot read the value in {line[:80]!r}")
-        if _ODD.match(line):
+        if _ODD.match(f"\n{line}"):
             raise InputError(f"{path}:{number}: not a line of a kernel configuration: {line[:60]!r}")
 
 

@@ -14,9 +14,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from btfcheck.cli import split_variables
+from btfcheck.commands import split_variables
 from btfcheck.config import Config, read, usual_places
-from btfcheck.lint.checks import kconfig_checks, release_facts
+from btfcheck.lint.checks import kconfig_checks, known_kernel, release_facts, rust_is_available
 from btfcheck.lint.engine import Facts, judge
 from btfcheck.lint.expr import Result
 from btfcheck.lint.rules import RuleSet, load
@@ -88,20 +88,29 @@ def check_config(
     report = Report("check")
     if _nothing(facts):
         fact = config.get(_ABOUT_BTF)
-        where = f"{fact.source}: {fact.source.text}" if fact else f"no {_ABOUT_BTF} in {config.path}"
+        where = f"{fact.source}: {fact.source.text}" if fact else f"no CONFIG_{_ABOUT_BTF} in {config.path}"
         report.nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
     elif probe:
         _probe(facts, given, ruleset, console)
-    if not report.nothing:
-        facts.context |= release_facts(facts)
+    entries = known_kernel(facts)
+    facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
+    if facts.probed:
+        facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
     for rule in ruleset.rules.values():
-        if rule.when:
-            report.outcomes.append(judge(rule, facts, ruleset))
-        elif not report.nothing:
-            report.outcomes += kconfig_checks(rule, facts, ruleset)
+        found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
+        report.outcomes += found
+    if report.nothing:
+        report.outcomes = [_moot(o) for o in report.outcomes]
     report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
     report.data["facts"] = _fact_data(facts, ruleset)
     return report
+
+
+def _moot(outcome: Outcome) -> Outcome:
+    """Where nothing asks for BTF, what could not be told does not matter."""
+    if outcome.status is not Status.UNKNOWN:
+        return outcome
+    return outcome._replace(status=Status.SKIP, message="no BTF is asked for", missing=())
 
 
 def _want_arguments(words: Sequence[str]) -> Iterator[Fact]:
@@ -169,8 +178,8 @@ def _arch(config: Config, given: Mapping[str, str]) -> str:
 
 
 def _nothing(facts: Facts) -> bool:
-    if facts.wanted or not facts.complete:
-        return False
+    if any(facts.recorded.get(name) is not want for name, want in facts.wanted.items()):
+        return False  # asked for on the command line; a fragment's own lines do not count
     fact = facts.recorded.get(_ABOUT_BTF)
     return fact is None or fact.value == "n"
 
@@ -191,6 +200,14 @@ def _probe(facts: Facts, given: Mapping[str, str], ruleset: RuleSet, console: Co
     from btfcheck.gate.behaviour import behaviour
 
     facts.live |= behaviour(given)
+
+
+def _majors(facts: Facts, ruleset: RuleSet) -> Iterator[tuple[str, Fact]]:
+    """First numbers of LLVM versions, for rules that compare only these."""
+    for name, of in (("CLANG_MAJOR_VERSION", "CLANG_VERSION"), ("RUSTC_LLVM_MAJOR_VERSION", "RUSTC_LLVM_VERSION")):
+        whole = facts.get(of, ruleset)
+        if isinstance(whole, Fact) and whole.value and whole.value.isdecimal():
+            yield name, whole._replace(name=name, value=str(int(whole.value) // 10_000))
 
 
 def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:

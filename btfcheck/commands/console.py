@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 from btfcheck.formats.style import Style
 from btfcheck.model import Outcome
 
-
-class Advance(Protocol):
-    """Called with the amount done since the last call, and what is being worked on."""
-
-    def __call__(self, amount: float, doing: str = "") -> None: ...
+# Called with the amount done since the last call, and what is being worked on.
+Advance = Callable[[float, str], None]
 
 
-def _ignore(amount: float, doing: str = "") -> None:
+def _ignore(amount: float, doing: str) -> None:
     """Progress that nobody sees."""
 
 
@@ -79,6 +76,6 @@ class Console:
             task = bar.add_task(title, total=total, doing="")
             self._progress = bar
             try:
-                yield lambda amount, doing="": bar.update(task, advance=amount, doing=doing)
+                yield lambda amount, doing: bar.update(task, advance=amount, doing=doing)
             finally:
                 self._progress = None

@@ -53,7 +53,6 @@ def _seconds(text: str) -> float:
 
 
 def run(args: argparse.Namespace, console: Console) -> Report:
-    from btfcheck.formats.json import fact as as_data
     from btfcheck.gate import behaviour
     from btfcheck.toolchain import probes, tools
 
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace, console: Console) -> Report:
         for tool, names in groups.items() if facts.keys() & set(names)
     ]
     outcomes += [_unseen(name, value) for name, value in tools.resolve(variables).unseen_by_make.items()]
-    data = {name: {k: v for k, v in as_data(fact).items() if k != "name"} for name, fact in facts.items()}
+    data = {name: fact.data() for name, fact in facts.items()}
     return Report("probe", outcomes, {"facts": data})
 
 

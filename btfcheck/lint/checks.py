@@ -1,4 +1,349 @@
 # SPDX-License-Identifier: MIT
-"""Rules that no expression can state: what Kconfig grants and forbids."""
+"""Rules that no expression can state: what Kconfig grants, and what it forbids."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from btfcheck.lint.engine import Facts
+from btfcheck.lint.expr import Result, evaluate, parse
+from btfcheck.lint.rules import Rule, RuleSet
+from btfcheck.model import Fact, Location, Outcome, Status
+
+if TYPE_CHECKING:
+    from btfcheck.kconfig.why import Clause, Leaf, Why
+
+_FIRST = (6, 1)
+
+# Live facts that the kernel's files ask a tool for in words of their own.
+_ASKED_OF_TOOLS = {
+    "LLVM_NM": "$(success,$(NM) --help | head -n 1 | grep -qi llvm)",
+    "LLVM_AR": "$(success,$(AR) --help | head -n 1 | grep -qi llvm)",
+}
+
+
+class Kernel:
+    """The Kconfig entries of the release that is judged: one text, or several candidates."""
+
+    def __init__(self, facts: Facts) -> None:
+        from btfcheck.kconfig.tables import distro_of, models
+
+        assert facts.release is not None
+        compiler = facts.recorded.get("CC_VERSION_TEXT")
+        distro = distro_of({"CC_VERSION_TEXT": compiler.value if compiler else None})
+        arch = "x86_64" if facts.arch == "x86" and "X86_64" in facts.recorded else facts.arch
+        self.models = models(facts.release, arch, distro)
+        self.loaded = [model.load() for model in self.models]
+        self.facts = facts
+
+    def values(self, *, live: bool) -> dict[str, str | None]:
+        """Recorded values of every symbol that the entries name; with `live`, today's tools instead."""
+        names = {s.name for kconf in self.loaded for s in kconf.unique_defined_syms}
+        found: dict[str, str | None] = {n: f.value for n in names if (f := self.facts.recorded.get(n))}
+        if live and self.facts.dummy_tools:
+            found |= {n: None for kconf in self.loaded for n in kconf.toolchain}
+        if live:
+            found |= {n: f.value for n, f in self.facts.live.items() if n in names}
+            found |= {text: f.value for n, text in _ASKED_OF_TOOLS.items() if (f := self.facts.live.get(n))}
+        return found
+
+
+def known_kernel(facts: Facts) -> Kernel | None:
+    """The entries of the release, None when it is not told or older than every tree that was read."""
+    return Kernel(facts) if facts.release is not None and facts.release.line >= _FIRST else None
+
+
+def release_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
+    """What the release implies: minimum tool versions, and whether RUST depends on !LTO beside BTF."""
+    if kernel is None:
+        return {}
+    from btfcheck.kconfig.tables import minimum_tools
+
+    assert facts.release is not None
+    tables = minimum_tools(facts.release, facts.arch or "x86")
+    found = {}
+    for tool in ("rustc", "bindgen", "llvm"):
+        name = f"MIN_{tool.upper()}_VERSION"
+        texts = sorted({table[tool] for table in tables if tool in table})
+        place = Location("scripts/min-tool-version.sh", text=f"Linux {facts.release}: {tool} {' or '.join(texts)}")
+        number = str(_number(texts[0], tool)) if len(texts) == 1 else None
+        reason = "" if number else f"no source of Linux {facts.release} was read; it is one of {', '.join(texts)}"
+        found[name] = Fact(name, number, place, reason=reason)
+    found["LTO_CLAUSE"] = _lto_clause(facts, kernel)
+    return found
+
+
+def _lto_clause(facts: Facts, kernel: Kernel) -> Fact:
+    there = {"!LTO" in model.entries["RUST"][1] for model in kernel.models}
+    value = None if len(there) > 1 else "ny"[there.pop()]
+    words = "with" if value == "y" else "without" if value == "n" else "with or without"
+    place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}, {words} !LTO beside DEBUG_INFO_BTF")
+    reason = "" if value else "no source of this release was read; look into the tree that you build"
+    return Fact("LTO_CLAUSE", value, place, reason=reason)
+
+
+# scripts/rust_is_available.sh fails where one of these holds; a rule of its own tells each.
+_RUST_LACKS = (
+    "RUSTC_VERSION < MIN_RUSTC_VERSION || BINDGEN_FOUND = n || BINDGEN_VERSION < MIN_BINDGEN_VERSION"
+    " || BINDGEN_LIBCLANG_VERSION < MIN_LLVM_VERSION || RUST_SRC = n"
+)
+
+
+def rust_is_available(facts: Facts, ruleset: RuleSet) -> Fact:
+    """What scripts/rust_is_available.sh would say of the live tools."""
+    lacks = evaluate(parse(_RUST_LACKS), lambda name: facts.get(name, ruleset))
+    value = None if not lacks.known else "n" if lacks.true else "y"
+    said = ", ".join(f"{f.name}={f.value or 'unknown'}" for f in lacks.facts)
+    place = Location("scripts/rust_is_available.sh", text=f"RUST_IS_AVAILABLE={value or 'unknown'}: {said}")
+    return Fact("RUST_IS_AVAILABLE", value, place, True, f"could not tell: {said}" if value is None else "")
+
+
+def _number(text: str, tool: str) -> int:
+    major, minor, patch = (int(part) for part in text.split("."))
+    return major * (100_000 if tool == "rustc" else 10_000) + minor * 100 + patch
+
+
+def kconfig_checks(rule: Rule, kernel: Kernel | None, facts: Facts, ruleset: RuleSet) -> list[Outcome]:
+    """The outcomes of a rule that names a Python check ("wanted", "forbidden")."""
+    blank = Outcome(rule.id, Status.OK, rule.severity, ".config", rule.message)
+    if rule.check == "wanted" and not facts.wanted:
+        return [blank._replace(status=Status.SKIP, message="nothing was asked for")]
+    if rule.check == "forbidden" and not facts.complete:
+        return [blank._replace(status=Status.SKIP, message="a fragment was not made by Kconfig")]
+    if kernel is None:
+        return _without_kernel(rule, blank, facts)
+    check = {"wanted": _wanted, "forbidden": _forbidden}[rule.check]
+    return list(check(blank, kernel, facts, ruleset))
+
+
+# What users set and Kconfig guards. Symbols without a prompt follow from others: another release or
+# tool than the recorded one computes them anew, and nobody edited them.
+_GUARDED = (
+    "RUST", "DEBUG_INFO_BTF", "MODULE_ALLOW_BTF_MISMATCH", "GENDWARFKSYMS", "LTO_CLANG_FULL", "LTO_CLANG_THIN",
+    "LTO_CLANG_THIN_DIST", "RUST_INLINE_HELPERS",
+)  # fmt: skip
+
+
+def _without_kernel(rule: Rule, blank: Outcome, facts: Facts) -> list[Outcome]:
+    missing = "the kernel release: give --kernel RELEASE"
+    if facts.release is not None:
+        missing = f"the Kconfig of Linux {facts.release}: only 6.1 and later are known"
+    names = list(facts.wanted) if rule.check == "wanted" else [".config"]
+    message = f"could not tell: {rule.message}"
+    return [blank._replace(status=Status.UNKNOWN, subject=n, message=message, missing=(missing,)) for n in names]
+
+
+def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> Iterator[Outcome]:
+    from btfcheck.kconfig.why import why
+
+    values: dict[str, str | None] = kernel.values(live=True)
+    goals = {n: f.value or "y" for n, f in facts.wanted.items() if facts.recorded.get(n) is not f}
+    values |= goals
+    for name, want in facts.wanted.items():
+        start = blank._replace(subject=name)
+        recorded = facts.recorded.get(name)
+        current = recorded.value if recorded else "n" if facts.complete else None
+        if not any(name in kconf.syms and kconf.syms[name].nodes for kconf in kernel.loaded):
+            yield from _unmodelled(start, want, recorded, current, facts)
+            continue
+        if current == want.value and facts.complete:
+            yield start  # whether Kconfig likes it is another rule's question
+            continue
+        answers = why(kernel.loaded, name, values, complete=facts.complete, wanted=want.value or "y")
+        granted = {answer.granted for answer in answers}
+        if granted == {True}:
+            yield start if current == want.value else _merely_unset(start, want, recorded, kernel, goals, facts)
+        elif granted == {False}:
+            yield _blocked(start, want, answers, kernel, goals, facts, ruleset)
+        elif recorded is not want:  # a fragment's own wishes may be open
+            yield _open(start, want, answers, facts, ruleset)
+
+
+def _unmodelled(
+    start: Outcome, want: Fact, recorded: Fact | None, current: str | None, facts: Facts
+) -> Iterator[Outcome]:
+    """A symbol that the built-in tables do not have: the .config alone can tell."""
+    if current == want.value:
+        yield start
+    elif current is not None:
+        text = recorded.source.text if recorded else f"CONFIG_{want.name} is absent"
+        yield start._replace(
+            status=Status.FINDING,
+            message=f"CONFIG_{want.name}={want.value} was asked for, and it is not so",
+            locations=(recorded.source if recorded else Location(facts.path, text=text), want.source),
+            notes=("its clauses are not in the built-in tables, so why is not told",),
+            fix=f"look at its dependencies: menuconfig, / {want.name}",
+        )
+
+
+def _merely_unset(
+    start: Outcome, want: Fact, recorded: Fact | None, kernel: Kernel, goals: Mapping[str, str], facts: Facts
+) -> Outcome:
+    place = recorded.source if recorded else Location(facts.path, text=f"CONFIG_{want.name} is absent")
+    return start._replace(
+        status=Status.FINDING,
+        message=f"CONFIG_{want.name}={want.value} was asked for and is not set; nothing in Kconfig forbids it",
+        locations=(place, want.source),
+        notes=_ways(kernel, goals or {want.name: want.value or "y"}, facts),
+        fix="set it, and run `make olddefconfig`",
+        fragment=tuple(f"CONFIG_{n}={v}" for n, v in (goals or {want.name: want.value or 'y'}).items()),
+    )
+
+
+def _blocked(
+    start: Outcome, want: Fact, answers: tuple[Why, ...], kernel: Kernel, goals: Mapping[str, str],
+    facts: Facts, ruleset: RuleSet,
+) -> Outcome:  # fmt: skip
+    clauses = list({(c.text, c.expr): c for a in answers for c in a.blocking}.values())
+    notes = [_quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
+    if len(answers) > 1:
+        notes.append(f"no source of Linux {facts.release} was read; every text that it may have blocks it")
+    notes += _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    return start._replace(
+        status=Status.FINDING,
+        message=f"CONFIG_{want.name}={want.value} was asked for, and Linux {facts.release} does not grant it",
+        locations=(*_places(clauses), want.source),
+        facts=_deciders(clauses, facts, ruleset),
+        notes=tuple(notes),
+        fix="take one of the ways out above; each was evaluated" if any("way out" in n for n in notes) else "",
+    )
+
+
+def _open(start: Outcome, want: Fact, answers: tuple[Why, ...], facts: Facts, ruleset: RuleSet) -> Outcome:
+    clauses = [c for a in answers for c in (*a.blocking, *a.undecided)]
+    unknown = {f.name: f for f in _deciders(clauses, facts, ruleset) if f.value is None}
+    notes = []
+    if len(answers) > 1:
+        for answer in answers:
+            texts = "; ".join(_quote(c) for c in answer.blocking) or "nothing blocks it"
+            notes.append(f"as in {_origins(answer.origins)}: {texts}")
+    missing = tuple(f"{n}: {f.reason or f.source.text}" for n, f in unknown.items())
+    return start._replace(
+        status=Status.UNKNOWN,
+        message=f"could not tell whether Kconfig of Linux {facts.release} grants CONFIG_{want.name}={want.value}",
+        facts=_deciders(clauses, facts, ruleset),
+        notes=tuple(notes),
+        missing=missing or (f"the Kconfig text of Linux {facts.release}; look into the tree that you build",),
+    )
+
+
+def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> Iterator[Outcome]:
+    from btfcheck.kconfig.forbidden import forbidden
+
+    names = [n for n in _GUARDED if n in facts.recorded]
+    found = forbidden(kernel.loaded, kernel.values(live=False), names)
+    if not found:
+        yield blank
+    for item in found:
+        origin = facts.recorded[item.symbol]
+        said = "forbids it"
+        if not item.certain:
+            said = f"may forbid it: no source of it was read, {_origins(item.origins)} would"
+        clauses = list(item.clauses)
+        yield blank._replace(
+            status=Status.FINDING if item.certain else Status.UNKNOWN,
+            subject=item.symbol,
+            message=f"CONFIG_{item.symbol}={item.value} is set, and Kconfig of Linux {facts.release} {said}",
+            locations=(origin.source, *_places(clauses)),
+            facts=_deciders(clauses, facts, ruleset),
+            notes=(*(_quote(c) for c in clauses), "the file was edited by hand, or comes from a patched tree"),
+            missing=() if item.certain else (f"whether this clause is in Linux {facts.release}",),
+            fix=ruleset.rules[blank.rule].fix,
+        )
+
+
+def _origins(origins: Iterable[Any]) -> str:
+    """The trees that candidate texts come from, in words."""
+    return " or ".join(dict.fromkeys(o.variant or ", ".join(o.trees) for o in origins))
+
+
+def _places(clauses: Iterable[Clause]) -> Iterator[Location]:
+    """Where the clauses stand, if a tree was read; the built-in tables know the text only."""
+    return (Location(c.file, c.line, c.text) for c in clauses if c.line)
+
+
+def _quote(clause: Clause) -> str:
+    """The clause as the kernel's file has it, with what its symbols are."""
+    place = f"{clause.file}:{clause.line}" if clause.line else clause.file
+    leaves = ", ".join(_leaf(leaf) for leaf in clause.leaves)
+    part = f"\npart that blocks: {clause.expr}" if len(clause.expr) + 12 < len(clause.text) else ""
+    return f"{place}: {clause.text}{part}\nwith {leaves}"
+
+
+def _leaf(leaf: Leaf) -> str:
+    via = f" ({leaf.via})" if leaf.kind == "derived" and leaf.via else ""
+    return f"{leaf.name}={leaf.value}{via}"
+
+
+def _deciders(clauses: Iterable[Clause], facts: Facts, ruleset: RuleSet) -> tuple[Fact, ...]:
+    """The recorded or live facts behind the symbols of some clauses."""
+    found: dict[str, Fact] = {}
+
+    def add(leaf: Leaf) -> None:
+        if leaf.sources and leaf.name not in facts.recorded and leaf.name not in facts.live:
+            for source in leaf.sources:
+                add(source)
+            return
+        fact = facts.get(leaf.name, ruleset)
+        if isinstance(fact, Result):
+            found.update({f.name: f for f in fact.facts})
+        else:
+            found[leaf.name] = fact
+
+    for clause in clauses:
+        for item in clause.leaves:
+            add(item)
+    return tuple(found.values())
+
+
+_MOST_WAYS = 6
+
+
+def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, ...]:
+    """The ways out as lines, best first, and why there can be none."""
+    from btfcheck.kconfig.changes import ways_out
+
+    found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
+    lines = [
+        f"cannot all be had: {', '.join(c.goals)}; {c.symbol} has, in {c.clause.file}: {c.clause.text}"
+        for c in found.clashes
+    ]
+    ways = [text for way in found.ways if (text := _way(way))]
+    lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
+    if len(ways) > _MOST_WAYS:
+        lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
+    return tuple(lines)
+
+
+def _way(way: Any) -> str:
+    edits = [_edit(e) for e in way.edits]
+    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
+    if way.lost:
+        text += f"; this loses {', '.join(way.lost)}"
+    if way.instead:
+        text += f" (in place of LTO: {', '.join(way.instead)})"
+    if way.unsure:
+        text += f"; could not tell: {'; '.join(way.unsure)}"
+    return text
+
+
+def _edit(edit: Any) -> str:
+    if not edit.tool:
+        return f"# CONFIG_{edit.name} is not set" if edit.value == "n" else f"CONFIG_{edit.name}={edit.value}"
+    if edit.name == "RUST_IS_AVAILABLE":
+        return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
+    if edit.name.endswith("_VERSION") and edit.value.isdigit():
+        return f"{_TOOLS.get(edit.name, 'a tool')} {_dotted(edit.name, int(edit.value))} ({edit.name}={edit.value})"
+    return f"other tools, so that {edit.name}={edit.value}"
+
+
+_TOOLS = {"PAHOLE_VERSION": "pahole", "RUSTC_VERSION": "rustc", "CLANG_VERSION": "Clang", "GCC_VERSION": "GCC",
+          "RUSTC_LLVM_VERSION": "a rustc with LLVM", "AS_VERSION": "an assembler", "LLD_VERSION": "lld"}  # fmt: skip
+
+
+def _dotted(name: str, number: int) -> str:
+    if name == "PAHOLE_VERSION":
+        return f"{number // 100}.{number % 100}"
+    major = number // (100_000 if name == "RUSTC_VERSION" else 10_000)
+    return f"{major}.{number // 100 % (1000 if name == 'RUSTC_VERSION' else 100)}.{number % 100}"

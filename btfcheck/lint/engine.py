@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from btfcheck.lint.expr import Result, evaluate, parse
@@ -48,17 +49,32 @@ class Facts:
         """The fact of `name`, its value None when nothing tells; for a derived one what it came to."""
         prefix, _, base = name.partition("_")
         if prefix in ("RECORDED", "LIVE", "WANT") and base:
-            store = {"RECORDED": self.recorded, "LIVE": self.live, "WANT": self.wanted}[prefix]
-            found = store.get(base)
+            if prefix == "RECORDED":
+                found = self._recorded(base, ruleset)
+            else:
+                found = (self.live if prefix == "LIVE" else self.wanted).get(base)
             return found._replace(name=name) if found else self._absent(name, base, prefix, ruleset)
         if name == "FRAGMENT":
             kind = "a .config" if self.complete else "a fragment or defconfig"
             return Fact(name, "n" if self.complete else "y", Location(self.path, text=kind))
-        if found := self.live.get(name) or self.recorded.get(name) or self.context.get(name):
+        if found := self.live.get(name) or self._recorded(name, ruleset) or self.context.get(name):
             return found
         if name in ruleset.derived:
             return evaluate(parse(ruleset.derived[name].value), lambda n: self.get(n, ruleset))
         return self._absent(name, name, "", ruleset)
+
+    def _recorded(self, name: str, ruleset: RuleSet) -> Fact | None:
+        fact = self.recorded.get(name)
+        symbol = ruleset.symbols.get(name)
+        if fact and self.dummy_tools and symbol and symbol.kind == "tool":
+            return fact._replace(value=None, reason="the configuration was made with scripts/dummy-tools")
+        return fact
+
+    @cached_property
+    def dummy_tools(self) -> bool:
+        """Whether the recorded tools are the kernel's scripts/dummy-tools, which say yes to everything."""
+        compiler = self.recorded.get("CC_VERSION_TEXT")
+        return compiler is not None and "dummy-tools" in (compiler.value or "")
 
     def _absent(self, name: str, base: str, prefix: str, ruleset: RuleSet) -> Fact:
         """What it means that nothing names `base`."""
@@ -66,9 +82,10 @@ class Facts:
         if prefix == "WANT":
             return Fact(name, "n", Location("command line", text=f"{base} is not asked for"))
         symbol = ruleset.symbols.get(base)
-        if symbol and symbol.kind != "config":
-            why = "no tool was run" if symbol.kind == "tool" and not self.probed else "not told"
-            return Fact(name, None, place, reason=f"{why}; {symbol.supply}" if symbol.supply else why)
+        if prefix == "LIVE" or (symbol and symbol.kind != "config"):
+            tool = prefix == "LIVE" or (symbol is not None and symbol.kind == "tool")
+            why = "no tool was run" if tool and not self.probed else "not told"
+            return Fact(name, None, place, reason=f"{why}; {symbol.supply}" if symbol and symbol.supply else why)
         if self.complete:
             return Fact(name, "n", place)
         return Fact(name, None, place, reason="in a fragment that says nothing; give the whole .config")
@@ -127,8 +144,9 @@ def _open(rule: Rule, blank: Outcome, used: tuple[Fact, ...], facts: Facts, rule
 
 
 def _needs_tool(name: str, ruleset: RuleSet) -> bool:
-    base = name.split("_", 1)[1] if name.startswith(("RECORDED_", "LIVE_")) else name
-    symbol = ruleset.symbols.get(base)
+    if name.startswith("LIVE_"):
+        return True
+    symbol = ruleset.symbols.get(name.removeprefix("RECORDED_"))
     return symbol is not None and symbol.kind == "tool"
 
 

@@ -82,8 +82,11 @@ def _pahole(session: Session) -> Facts:
     if version.missing:
         # pahole-version.sh prints 0, and that is what .config records.
         yield _known("PAHOLE_VERSION", "0", version, reason=version.reason)
+        yield _unknown("PAHOLE_MAJOR", version)
     else:
-        yield _read("PAHOLE_VERSION", version, versions.pahole(version.text))
+        reading = versions.pahole(version.text)
+        yield _read("PAHOLE_VERSION", version, reading)
+        yield _pahole_major(version, reading)
     yield _has_lang_exclude(session.ask(*command, "--lang_exclude=rust", "--version"))
     yield _btf_features(session.ask(*command, "--supported_btf_features"))
     yield _elfutils(version, loader)
@@ -95,6 +98,13 @@ def _apart(done: Completed) -> tuple[Completed, str]:
     for line in done.error_text.splitlines(keepends=True):
         said[re.match(r" *\d+:\t", line) is not None].append(line)
     return replace(done, stderr="".join(said[False]).encode()), "".join(said[True])
+
+
+def _pahole_major(done: Completed, reading: versions.Reading) -> Fact:
+    """The number before the point, which the kernel's script silently joins with the rest."""
+    if done.ok and isinstance(reading, Version):
+        return _known("PAHOLE_MAJOR", reading.clean.partition(".")[0], done, _first(done.text))
+    return _unknown("PAHOLE_MAJOR", done, _read("", done, reading).reason)
 
 
 def _refuses_option(done: Completed) -> bool:
@@ -190,6 +200,8 @@ def _bindgen(session: Session) -> Facts:
     command = session.toolchain.commands["BINDGEN"]
     # bindgen 0.69.0 wants a header even for --version; the kernel gives it this one.
     done = session.ask(*command, "--version", "workaround-for-0.69.0")
+    found = _yes(not done.missing)
+    yield _known("BINDGEN_FOUND", found, done, reason=done.reason if done.missing else "")
     reading = versions.bindgen(done.text)
     yield _read("BINDGEN_VERSION", done, reading)
     if done.ok and isinstance(reading, Version):
@@ -309,9 +321,11 @@ class Probe:
 # In the order in which the facts are shown.
 PROBES = (
     Probe("PAHOLE", _pahole, (
-        "PAHOLE_VERSION", "PAHOLE_HAS_LANG_EXCLUDE", "PAHOLE_BTF_FEATURES", "PAHOLE_ELFUTILS_VERSION")),
+        "PAHOLE_VERSION", "PAHOLE_MAJOR", "PAHOLE_HAS_LANG_EXCLUDE", "PAHOLE_BTF_FEATURES",
+        "PAHOLE_ELFUTILS_VERSION")),
     Probe("RUSTC", _rustc, ("RUSTC_VERSION", "RUSTC_VERSION_TEXT", "RUSTC_LLVM_VERSION", "RUST_SRC")),
-    Probe("BINDGEN", _bindgen, ("BINDGEN_VERSION", "BINDGEN_VERSION_TEXT", "BINDGEN_LIBCLANG_VERSION")),
+    Probe("BINDGEN", _bindgen, (
+        "BINDGEN_FOUND", "BINDGEN_VERSION", "BINDGEN_VERSION_TEXT", "BINDGEN_LIBCLANG_VERSION")),
     Probe("CC", _cc, (
         "CC_VERSION_TEXT", "CC_IS_GCC", "CC_IS_CLANG", "GCC_VERSION", "CLANG_VERSION",
         "AS_IS_GNU", "AS_IS_LLVM", "AS_VERSION")),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btfcheck.model import UsageError
-from btfcheck.release import Release
+from btfcheck.release import FINAL, Release
 from btfcheck.toolchain.pahole import LANG_EXCLUDE, flags, trees
 
 HERE = Path(__file__).parent
@@ -106,7 +106,7 @@ def test_not_a_release() -> None:
 
 @given(
     st.builds(
-        Release, st.integers(0, 99), st.integers(0, 99), st.integers(0, 999), st.none() | st.integers(0, 9)
+        Release, st.integers(0, 99), st.integers(0, 99), st.integers(0, 999), st.just(FINAL) | st.integers(0, 9)
     ),
     st.integers(0, 10000),
 )

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""What a kernel refuses: one fault, and the verdict on a blob."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+ENOENT = 2
+E2BIG = 7
+EFAULT = 14
+EEXIST = 17
+EINVAL = 22
+ELOOP = 40
+ENOTSUPP = 524  # the kernel's own; C libraries have no name for it
+
+ERRNO_NAMES = {
+    0: "0", ENOENT: "ENOENT", E2BIG: "E2BIG", EFAULT: "EFAULT", EEXIST: "EEXIST", EINVAL: "EINVAL",
+    ELOOP: "ELOOP", ENOTSUPP: "ENOTSUPP",
+}  # fmt: skip
+
+
+class Fault(NamedTuple):
+    """One reason to refuse.
+
+    `rule` names the check ("STRUCT.6", "R.M.INT.3", "G.1"; header.py, meta.py, resolve.py, chains.py and
+    special.py say what each does). `message` is the last line of the kernel's log, Latin-1 as the kernel's
+    own tables. `type_id` is 0 for faults of the header. `more` counts further members of the same type
+    with the same fault. `stream` is set where nothing behind can be read.
+    """
+
+    rule: str
+    errno: int
+    message: str
+    type_id: int = 0
+    kind: str = ""
+    name: str = ""
+    member: str = ""
+    more: int = 0
+    declaration: str = ""
+    cause: str = ""
+    stream: bool = False
+
+
+class Verdict(NamedTuple):
+    """What a kernel says of BTF.
+
+    `accepted`, `errno` (0 when accepted) and `message` are the kernel's first verdict; `faults` lists that
+    one and all independent others, at most `verify.MOST_FAULTS` of them; `dropped` counts the rest.
+    `notes` tells what the verdict rests on, where that is not plain.
+    """
+
+    accepted: bool
+    errno: int
+    message: str
+    faults: tuple[Fault, ...] = ()
+    dropped: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Refused(Exception):  # noqa: N818 (a verdict, not an error)
+    """Raised inside the checks where one fault ends what is being looked at."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.rule)
+        self.fault = fault

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: MIT
+"""kconfiglib for the Kconfig language of today's kernels.
+
+kconfiglib 14.1.0 is from 2020. What its parser misses (`modules`, `transitional`, `depends on A
+if B`) and what its values get wrong since (`imply` from 5.7 on, choices from 6.10 on) is mended
+here by subclassing; the package itself is left as it is, so kernels of several ages can be
+loaded in one process. It also keeps what kconfiglib drops: where each clause stands, and how it
+reads there.
+
+Source: Documentation/kbuild/kconfig-language.rst and the behaviour of scripts/kconfig/conf.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, NamedTuple
+
+import kconfiglib as kl
+
+
+class Rules(NamedTuple):
+    """Which rules for values a kernel has; read off its scripts/kconfig, or its release.
+
+    `choices`: the rules of 6.10: members take the choice's dependencies, an explicit n counts.
+    """
+
+    choices: bool = True
+
+
+class Written(NamedTuple):
+    """A condition as it stands in a Kconfig file. `kind`: "depends on", "if" or "prompt"."""
+
+    kind: str
+    expr: Any  # kconfiglib's expression
+    text: str
+    file: str
+    line: int | None
+
+
+class KernelSymbol(kl.Symbol):  # type: ignore[misc]
+    """A symbol with the kernel's rules for values.
+
+    `given` is a value that holds whatever the Kconfig files say (a fact about a tool, say);
+    None lets it be computed. `turn` orders the assignments to members of a choice.
+    """
+
+    # kconfiglib asks `x.__class__ is Symbol` throughout; this answers yes.
+    __class__ = kl.Symbol
+
+    def __init__(self) -> None:
+        kl.Symbol.__init__(self)
+        self._cached_tri_val: int | None
+        self._write_to_conf: bool
+        self.given: str | None = None
+        self.turn = 0
+        self.transitional = False
+
+    def give(self, value: str | None) -> None:
+        """Fix the value, or let it be computed again (None)."""
+        if value != self.given:
+            self.given = value
+            self._rec_invalidate()
+
+    def set_value(self, value: Any) -> bool:
+        done: bool = kl.Symbol.set_value(self, value)
+        if done and self.choice:
+            self.kconfig.turns += 1
+            self.turn = self.kconfig.turns
+            self.choice._rec_invalidate()
+        return done
+
+    def unset_value(self) -> None:
+        """Take back an assignment, the mark it left on its choice included."""
+        if self.choice and self.turn:
+            self.turn = 0
+            if self.choice.user_selection is self:
+                self.choice.user_selection = None
+            self.choice._rec_invalidate()
+        kl.Symbol.unset_value(self)
+
+    @property
+    def str_value(self) -> str:
+        if self.given is not None:
+            return self.given
+        text: str = kl.Symbol.str_value.fget(self)
+        return text
+
+    @property
+    def tri_value(self) -> int:
+        if self.given is not None:
+            return int(kl.STR_TO_TRI.get(self.given, 0))
+        if self._cached_tri_val is not None:
+            return self._cached_tri_val
+        if self.orig_type not in (kl.BOOL, kl.TRISTATE) or (self.choice and not self.kconfig.rules.choices):
+            return int(kl.Symbol.tri_value.fget(self))
+        visible = self.visibility
+        value = self._choice_value(visible) if self.choice else self._plain_value(visible)
+        self._cached_tri_val = value
+        return value
+
+    def _choice_value(self, visible: int) -> int:
+        self._write_to_conf = visible != 0
+        return 2 if visible and self.choice.selection is self else 0
+
+    def _plain_value(self, visible: int) -> int:
+        value = 0
+        self._write_to_conf = visible != 0
+        if self.user_value is not None and (visible or self.transitional):
+            value = min(self.user_value, visible or 2)
+        else:
+            value = self._default_value()
+        selected = kl.expr_value(self.rev_dep)
+        if selected:
+            value = max(value, selected)
+            self._write_to_conf = True
+        return 2 if value == 1 and self.type is kl.BOOL else value
+
+    def _default_value(self) -> int:
+        value = 0
+        for default, condition in self.defaults:
+            holds = kl.expr_value(condition)
+            if holds:
+                value = min(kl.expr_value(default), holds)
+                break
+        implied = kl.expr_value(self.weak_rev_dep)
+        if implied:
+            # Since 5.7 an implied symbol obeys its own dependencies.
+            value = min(max(value, implied), kl.expr_value(self.direct_dep))
+        if value or implied:
+            self._write_to_conf = True
+        return value
+
+
+class KernelChoice(kl.Choice):  # type: ignore[misc]
+    """A choice with the kernel's rules."""
+
+    __slots__ = ()
+    __class__ = kl.Choice
+
+    def _selection(self) -> Any:
+        if not self.kconfig.rules.choices:
+            return kl.Choice._selection(self)
+        visible = [s for s in self.syms if s.visibility]
+        # The member that was set to y last; else the default, unless that was set to n; else the
+        # first member nothing was said of; else, all being n, the one that was told so first.
+        chosen = [s for s in visible if s.turn and s.user_value == 2]
+        if chosen:
+            return max(chosen, key=_turn)
+        default = self._selection_from_defaults()
+        if default and not (default.turn and default.user_value == 0):
+            return default
+        unsaid = [s for s in visible if not s.turn]
+        return unsaid[0] if unsaid else min(visible, key=_turn, default=None)
+
+
+def _turn(symbol: KernelSymbol) -> int:
+    return symbol.turn
+
+
+class Origin(NamedTuple):
+    """What a loaded Kconfig stands for.
+
+    `trees`: where its text was read. `assumed`: why it may not be the text of the release asked
+    for, "" when it is. `variant`: what tells it from the other candidates, "" for the only one.
+    """
+
+    trees: tuple[str, ...] = ()
+    assumed: str = ""
+    variant: str = ""
+
+
+class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
+    """A kernel's Kconfig files, loaded; KconfigError for what cannot be parsed.
+
+    `leaves` are the symbols whose value is a fact instead of being computed; `toolchain` the
+    symbols that the tools decide; `settable` the leaves that a user can set; `numbers` the
+    leaves that are numbers; `constants` what the architecture settles; `computed` maps a leaf
+    to (symbol, divisor); `setters` maps a symbol without a prompt to value -> the choice member
+    that gives it that value. `instead_of_lto` names what the release offers beside LTO.
+    """
+
+    origin = Origin()
+    leaves: Set[str] = frozenset()
+    toolchain: Set[str] = frozenset()
+    settable: Set[str] = frozenset()
+    numbers: Set[str] = frozenset()
+    constants: Mapping[str, str] = {}
+    computed: Mapping[str, tuple[str, int]] = {}
+    setters: Mapping[str, Mapping[str, str]] = {}
+    instead_of_lto: tuple[str, ...] = ()
+
+    def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
+        self.rules = rules or Rules()
+        self.turns = 0
+        self._marks: set[str] = set()
+        self._last: Written | None = None
+        self._own: list[Written] = []
+        # Menu node -> (the node that encloses it as written, its own conditions).
+        self._written: dict[Any, tuple[Any, list[Written]]] = {}
+        self._opened: list[Any] = []
+        try:
+            kl.Kconfig.__init__(self, filename, warn=False)
+        finally:  # an error leaves them open
+            for file in self._opened:
+                file.close()
+            self._opened.clear()
+
+    def place(self, filename: str, line: int) -> tuple[str, int | None]:
+        """Where a parsed line stands in the kernel's tree."""
+        return filename, line
+
+    def source_line(self) -> str:
+        """The line being parsed, as it stands in the kernel's file."""
+        return " ".join(self._line.split())
+
+    def _open(self, filename: str, mode: str) -> Any:
+        self._opened.append(kl.Kconfig._open(self, filename, mode))
+        return self._opened[-1]
+
+    # What the parser of 2020 does not know.
+
+    def _lookup_sym(self, name: str) -> Any:
+        symbol = self.syms.get(name)
+        if symbol is None:
+            symbol = KernelSymbol()
+            symbol.kconfig = self
+            symbol.name = name
+            symbol.is_constant = False
+            symbol.rev_dep = symbol.weak_rev_dep = symbol.direct_dep = self.n
+            if self._parsing_kconfigs:
+                self.syms[name] = symbol
+        return symbol
+
+    def _tokenize(self, s: str) -> Any:
+        word = s.strip()
+        if word in ("modules", "transitional"):
+            self._line = s
+            self._marks.add(word)
+            return (None,)
+        return kl.Kconfig._tokenize(self, s)
+
+    def _expect_expr_and_eol(self) -> Any:
+        expr = self._parse_expr(True)
+        depends = self._tokens[0] is kl._T_DEPENDS
+        if depends and self._check_token(kl._T_IF):
+            expr = self._conditional(expr, self._parse_expr(True))
+        if self._tokens[self._tokens_i] is not None:
+            self._trailing_tokens_error()
+        file, line = self.place(self.filename, self.linenr)
+        self._last = Written("depends on" if depends else "if", expr, self.source_line(), file, line)
+        if depends:
+            self._own.append(self._last)
+        return expr
+
+    def _conditional(self, expr: Any, condition: Any) -> Any:
+        # `depends on X if Y` is X || (Y = n), and conf turns (!Y = n) into (Y != n).
+        if condition.__class__ is tuple and condition[0] is kl.NOT and condition[1].__class__ is not tuple:
+            return (kl.OR, expr, (kl.UNEQUAL, condition[1], self.n))
+        if condition.__class__ is tuple:
+            return (kl.OR, expr, (kl.NOT, condition))
+        return (kl.OR, expr, (kl.EQUAL, condition, self.n))
+
+    def _parse_prompt(self, node: Any) -> None:
+        kl.Kconfig._parse_prompt(self, node)
+        condition = node.prompt[1]
+        if condition is not self.y:
+            file, line = self.place(self.filename, self.linenr)
+            self._own.append(Written("prompt", condition, self.source_line(), file, line))
+
+    def _parse_props(self, node: Any) -> None:
+        if type(node.item) is kl.Choice:
+            node.item.__class__ = KernelChoice
+            node.item.orig_type = kl.BOOL if self.rules.choices else node.item.orig_type
+        own: list[Written] = []
+        self._own = own
+        self._marks.clear()
+        kl.Kconfig._parse_props(self, node)
+        self._written[node] = (node.parent, own)
+        if "transitional" in self._marks:
+            node.item.transitional = True
+        if "modules" in self._marks:
+            self.modules = node.item
+
+    def _parse_block(self, end_token: Any, parent: Any, prev: Any) -> Any:
+        if end_token is kl._T_ENDIF and self._last is not None:
+            self._written[parent] = (parent.parent, [self._last])
+        return kl.Kconfig._parse_block(self, end_token, parent, prev)
+
+    def _propagate_deps(self, node: Any, visible_if: Any) -> None:
+        # A choice hands its members its dependencies, not its mode.
+        if self.rules.choices and node.item.__class__ is kl.Choice:
+            stand_in = kl.MenuNode()
+            stand_in.item, stand_in.dep, stand_in.list = None, node.dep, node.list
+            node = stand_in
+        kl.Kconfig._propagate_deps(self, node, visible_if)
+
+    # What the library drops.
+
+    def definitions(self, item: Any) -> Iterator[list[Written]]:
+        """The conditions on a symbol or choice as written, one list per place that defines it.
+
+        Enclosing blocks come first. All of one list must hold; any list will do.
+        """
+        for node in item.nodes:
+            chain = []
+            at = node
+            while at is not None and at in self._written:
+                enclosing, own = self._written[at]
+                chain.append(own)
+                at = enclosing
+            yield [written for own in reversed(chain) for written in own]
