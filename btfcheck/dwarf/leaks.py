@@ -124,7 +124,11 @@ def scan(path: str | os.PathLike[str], *, walk_all: bool = False, examples: int 
     try:
         with open_image(path) as image:
             result.size = image.size
-            _Scan(result, walk_all, examples, roots).run(image)
+            work = _Scan(result, walk_all, examples, roots)
+            try:
+                work.run(image)
+            finally:
+                work.close()
     except InputError as error:
         result.status = "error"
         result.problems = [str(error)]
@@ -141,6 +145,13 @@ class _Scan:
         self.roots = roots
         self.kinds: Counter[str] = Counter()
         self.tree: tuple[Unit, Tree] | None = None
+        self.opened: set[Debug] = set()
+
+    def close(self) -> None:
+        """Let go of the files now: units and what they belong to refer to each other."""
+        self.tree = None
+        for debug in self.opened:
+            debug.close()
 
     def run(self, image: Image) -> None:
         result = self.result
@@ -153,6 +164,7 @@ class _Scan:
             result.debug_path = found.path
         note = image.lto_note
         result.lto_note = debug.image.lto_note if note is None else note
+        self.opened.add(debug)
         units = debug.units
         for unit in units:
             if unit.problem:
@@ -187,6 +199,7 @@ class _Scan:
         image = find_alt_file(debug.image, self.roots)
         if image is not None:
             debug.alternate = Debug(image)
+            self.opened.add(debug.alternate)
         elif debug.image.altlink is not None:
             self.problem(f"{debug.image.altlink[0]} (.gnu_debugaltlink) was not found with its build id "
                          f"{debug.image.altlink[1] or '(none)'}")
@@ -205,6 +218,7 @@ class _Scan:
                 places = ", ".join(split.candidates(unit, path))
                 self.result.missing.append(f"{unit.name or 'a skeleton unit'}: not found in {places}")
                 halves = [unit]
+            self.opened.update(half.info.debug for half in halves)
             whole += [half for half in halves if id(half) not in seen]
             seen.update(id(half) for half in halves)
         return whole
@@ -332,9 +346,10 @@ class _Scan:
 
     def example(self, kind: str, unit: Unit, offset: int, tag: int, attribute: str = "", name: str = "",
                 target: int | None = None, target_unit: str = "", source: str = "") -> None:
-        self.result.examples.setdefault(kind, []).append(
-            Example(unit.info.debug.image.path, unit.name, unit.producer, unit.info.name, offset, tag_name(tag), attribute, name, target,
-                    target_unit, source))
+        self.result.examples.setdefault(kind, []).append(Example(
+            unit.info.debug.image.path, unit.name, unit.producer, unit.info.name, offset, tag_name(tag),
+            attribute, name, target, target_unit, source,
+        ))
 
     def tree_of(self, unit: Unit) -> Tree:
         """The tree of a unit; only the last one is kept."""

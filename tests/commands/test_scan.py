@@ -60,8 +60,8 @@ def test_exit_codes(text: str, options: list[str], code: int, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("words", [
-    ["--pahole-version", "banana", "x"], ["--pahole-version", "1.2.3", "x"], ["--examples", "-1", "x"], ["PAHOLE=pahole"],
-    ["--kernel", "banana", "x"], []])
+    ["--pahole-version", "banana", "x"], ["--pahole-version", "1.2.3", "x"], ["--examples", "-1", "x"],
+    ["PAHOLE=pahole"], ["--kernel", "banana", "x"], []])
 def test_wrong_usage(words: list[str]) -> None:
     try:
         assert run(*words) == 2
@@ -187,7 +187,8 @@ def test_no_tool_runs_for_a_file_without_rust(tmp_path: Path) -> None:
 
 
 def test_names_from_a_file_cannot_steer_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write(tmp_path / "vmlinux", MIXED + 'unit C "\x1b[2Jx.c"\n  namespace "\x1b]0;t\x07"\n    structure_type "s"\n')
+    text = 'unit C "\x1b[2Jx.c"\n  namespace "\x1b]0;t\x07"\n    structure_type "s"\n'
+    path = write(tmp_path / "vmlinux", MIXED + text)
     run(path, "--no-probe", "-v")
     assert "\x1b" not in capsys.readouterr().out
 
