@@ -100,7 +100,7 @@ def test_compressed_sections(options: str) -> None:
 
 
 @pytest.mark.parametrize(("data", "reason"), [
-    (packed(1, zlib.compress(CONTENT), len(CONTENT) - 1, ""), "instead of"),
+    (packed(1, zlib.compress(CONTENT), len(CONTENT) - 1, ""), "more than the"),
     (packed(1, zlib.compress(CONTENT), len(CONTENT) + 1, ""), "instead of"),
     (packed(2, zstandard.compress(CONTENT), len(CONTENT) + 1, ""), "instead of"),
     (packed(2, zstandard.compress(CONTENT)[:-9], len(CONTENT), ""), "zstd|instead of"),
