@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "rules": "list the rules",
     "explain": "print a rule's page",
     "scan": "find Rust in the debug information of C units, after the build",
+    "encode": "run pahole as the kernel's build would, and judge what comes out",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 

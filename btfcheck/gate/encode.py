@@ -26,8 +26,9 @@ from btfcheck.toolchain.tools import Completed, decode, run, show
 
 TIMEOUT = 900.0  # s; Debian's vmlinux takes 15 to 60
 MEMORY = 16 << 30  # bytes of address space; 1.25 to 1.27 want 4 GB resident, and each thread its own arena
-OUTPUT = 32 << 20  # bytes of messages
+OUTPUT = 8 << 20  # bytes of messages
 _VERBOSE_OUTPUT = 512 << 20
+_SAYS_WHY = 125  # pahole 1.25 was the first to leave functions out, and to say so with -V
 _JOBS_SINCE = (6, 13)  # from here on -j becomes -j$(JOBS)
 
 # What came out.
@@ -112,13 +113,17 @@ def encode(
 def left_out(
     encoding: Encoding, path: str, release: Release, *, base: str | None = None, jobs: int = 1,
     timeout: float = TIMEOUT, memory: int = MEMORY,
-) -> dict[str, str]:
-    """Function -> why this pahole left it out on purpose, as it says with -V; empty when it does not say."""
+) -> dict[str, str] | None:
+    """Function -> why this pahole left it out on purpose, as it says with -V; None when it does not say."""
+    if (encoding.version or 0) < _SAYS_WHY:
+        return None
     with workplace() as folder:
         source = unpacked(path, folder)
         words = ("-V", *arguments(encoding.flags, release, jobs))
         argv = _argv(encoding.command, words, base, os.path.join(folder, "btf"), source)
         done = run(argv, timeout=timeout, memory=memory, output=_VERBOSE_OUTPUT, cwd=folder, tied=True)
+    if not done.ok:
+        return None
     return skipped_functions([*decode(done.stdout).splitlines(), *decode(done.stderr).splitlines()])
 
 

@@ -38,7 +38,8 @@ class About(NamedTuple):
             more.setdefault("locations", (Location(self.path),))
             more.setdefault("facts", self.facts)
             message = f"{self.label}: {message}"
-        return Outcome(rule, status, severity, self.subject, message, key=self.label, **more)
+        key = self.label.partition(" (")[0]  # where the program lies is no part of the fingerprint
+        return Outcome(rule, status, severity, self.subject, message, key=key, **more)
 
     def ok(self, rule: str, severity: Severity = Severity.ERROR) -> Outcome:
         return self.outcome(rule, Status.OK, severity)
@@ -65,6 +66,7 @@ def of_run(about: About, encoding: Encoding) -> list[Outcome]:
         outcomes.append(about.outcome("BTF518", Status.FINDING, Severity.ERROR, "the input changed while pahole ran"))
     else:
         outcomes.append(about.ok("BTF518"))
+    outcomes.append(about.ok("BTF519"))
     return outcomes + _messages(about, encoding) + _coverage(about, encoding)
 
 
@@ -113,12 +115,13 @@ def _messages(about: About, encoding: Encoding) -> list[Outcome]:
 
 
 def _coverage(about: About, encoding: Encoding) -> list[Outcome]:
-    outcomes = [about.ok("BTF516", Severity.NOTE)]
+    outcomes = [about.ok(rule, Severity.NOTE) for rule in ("BTF516", "BTF517")]
     if encoding.flags.assumed:
-        outcomes = [about.outcome("BTF516", Status.FINDING, Severity.NOTE, f"assumed flags: {encoding.flags.note}")]
+        message = f"assumed flags: {encoding.flags.note}"
+        outcomes[0] = about.outcome("BTF516", Status.FINDING, Severity.NOTE, message)
     if about.release.line >= _RESOLVE_BTFIDS:
         message = f"not covered: what {about.release}'s resolve_btfids adds (sorting, kfunc tags, distilled base)"
-        outcomes.append(about.outcome("BTF517", Status.SKIP, Severity.NOTE, message))
+        outcomes[1] = about.outcome("BTF517", Status.FINDING, Severity.NOTE, message)
     return outcomes
 
 
@@ -163,7 +166,7 @@ def of_comparison(about: About, found: Comparison) -> list[Outcome]:
                                           missing=missing, notes=tuple(found.problems[:3])))
         else:
             outcomes.append(about.ok(rule, severity))
-    return [*outcomes, _functions(about, found)]
+    return [*outcomes, _functions(about, found), about.ok("BTF514", Severity.NOTE)]
 
 
 def _functions(about: About, found: Comparison) -> Outcome:
@@ -224,14 +227,14 @@ def data(path: str, about: About, encoding: Encoding | None, verdict: Verdict | 
 
 
 def _result(encoding: Encoding, verdict: Verdict | None) -> str:
-    """In one word: accepted, refused, no-btf, crash, timeout, failed."""
+    """In one word: accepted, refused, no-btf, crash, timeout, flood, failed, not-whole, not-run."""
     fate = _fate(encoding)
     if not encoding.done.started:
         return "not-run"
     if fate is None:
         return "accepted" if verdict and verdict.accepted else "refused"
+    if fate[0] == "BTF502" and encoding.out == NOTHING:
+        return "no-btf"
     words = {"BTF501": "no-btf", "BTF502": "failed", "BTF503": "crash", "BTF504": "timeout", "BTF505": "flood"}
     return words.get(fate[0], "not-whole")
 
-
-SEVERITIES = {rule: severity for rule, _, severity, _ in _LISTS}

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import NamedTuple
 
 NOISE, HINT, LOSS, FATAL = "noise", "hint", "loss", "fatal"
@@ -108,18 +110,19 @@ MEANINGS = (
 
 _OTHER = Meaning("other", re.compile(""), HINT, "a message that is not in the table")
 _LINE = 300
+_DISTINCT = 50_000  # different lines that are looked at
 
 
 def explain(lines: Iterable[str]) -> list[Message]:
     """Messages by meaning, the heaviest first."""
     found: dict[str, tuple[Meaning, int, str]] = {}
-    for line in lines:
+    for line, times in islice(Counter(lines).items(), _DISTINCT):
         line = line.strip()
         if not line:
             continue
         meaning = next((m for m in MEANINGS if m.pattern.search(line)), _OTHER)
         _, count, example = found.get(meaning.name, (meaning, 0, line[:_LINE]))
-        found[meaning.name] = meaning, count + 1, example
+        found[meaning.name] = meaning, count + times, example
     order = (FATAL, LOSS, HINT, NOISE)
     rows = sorted(found.values(), key=lambda row: order.index(row[0].weight))
     return [Message(m.name, m.weight, count, example, m.text) for m, count, example in rows]
