@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from btfcheck.btf import format as btf_format
+from btfcheck.btf.causes import RUST_INTS
 from btfcheck.btf.format import MODIFIERS, PTR, Btf
 from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION, Census, Key, Place, layout, nameless_parameters
@@ -20,6 +21,8 @@ KINDS = {
     btf_format.TYPEDEF: TYPEDEF, btf_format.FUNC: FUNC,
 }  # fmt: skip
 _SIZED = (STRUCT, UNION, ENUM)
+_COMPOSED = (btf_format.STRUCT, btf_format.UNION)
+_THROUGH = frozenset((PTR, btf_format.VOLATILE, btf_format.CONST, btf_format.RESTRICT, btf_format.TYPE_TAG))
 _DEEP = 32
 NO_NAME = "a parameter without a name"
 
@@ -27,7 +30,7 @@ NO_NAME = "a parameter without a name"
 class Comparison(NamedTuple):
     """Names, each with its kind in front ("struct device"), sorted.
 
-    `rust` came from Rust units only, `clashes` stand for a C type and for a Rust one of another layout, and
+    `rust` came from Rust units, though C may have a type of that name and layout as well; `clashes` stand for a C type and for a Rust one of another layout, and
     the BTF has the Rust one. `lost_types` and `lost_functions` are C's and not in the BTF, for no reason that
     is known; `left_out` maps functions that pahole leaves out on purpose to its reason. `void` are members,
     parameters and results whose type was lost. `untraced` is how many names no unit defines. `unproven`
@@ -91,8 +94,11 @@ def compare(
         ours, theirs = census.c.get(key), census.rust.get(key)
         if theirs and not ours:
             rust.add(" ".join(key))
-        elif theirs and ours and key[0] in _SIZED and _is_theirs(btf, tid, ours, theirs):
-            clashes.add(" ".join(key))
+        elif theirs and ours and key[0] in _SIZED:
+            if _is_theirs(btf, tid, ours, theirs):
+                clashes.add(" ".join(key))
+            elif btf.third(tid) in theirs and kind in _COMPOSED and _made_of_rust(btf, tid, census):
+                rust.add(" ".join(key))
         elif not ours and key not in census.asm and not (key[0] == ENUM and not btf.vlen(tid)):
             untraced.add(" ".join(key))
     missing = [key for key in census.c if key not in seen]
@@ -142,6 +148,25 @@ def _is_theirs(btf: Btf, tid: int, ours: Mapping[int, Place], theirs: Mapping[in
         return False
     members = sorted(n for n, _ in c)
     return c != other and members != (found := _members(btf, tid)) and found == sorted(n for n, _ in other)
+
+
+def _made_of_rust(btf: Btf, tid: int, census: Census) -> bool:
+    """Is a member's type one that only Rust has? So are those of bindgen's copies, equal in all else to C's."""
+    for _, other, *_ in btf.elements(tid):
+        for _ in range(_DEEP):
+            kind = btf.kind(other) if 0 < other < btf.count else 0
+            if kind in _THROUGH:
+                other = btf.third(other)
+            elif kind == btf_format.ARRAY:
+                words, at = btf.record(other)
+                other = words[at + 3]
+            else:
+                break
+        if kind in (btf_format.INT, btf_format.FLOAT) and btf.name(other) in RUST_INTS:
+            return True
+        if kind in KINDS and (key := (KINDS[kind], btf.name(other))) in census.rust and key not in census.c:
+            return True
+    return False
 
 
 def _members(btf: Btf, tid: int) -> list[str]:
