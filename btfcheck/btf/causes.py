@@ -75,7 +75,7 @@ def cause(fault: Fault, btf: Btf | None) -> str:
     split = btf is not None and btf.base is not None
     if split and (rule == "Y6" or (number == "3" and "name_offset" in fault.message)):
         return _OTHER_VMLINUX
-    if fault.message.endswith("Invalid name") and fault.kind not in ("PTR", "ARRAY", "FUNC_PROTO"):
+    if fault.reason == "Invalid name" and fault.kind not in ("PTR", "ARRAY", "FUNC_PROTO"):
         return _of_name(fault, split)
     if rule == "PTR.4":
         return "LLVM's BPF backend keeps Rust's names on pointers; bpf-linker and aya blank them"

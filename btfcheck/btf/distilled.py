@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from btfcheck.btf.fault import EINVAL, ENOENT, Fault
+from btfcheck.btf.fault import EINVAL, ENOENT, Fault, fault
 from btfcheck.btf.format import (
     ARRAY,
     DATASEC,
@@ -37,8 +37,8 @@ def relocate(btf: Btf, vmlinux: Btf, report: Callable[[Fault], None]) -> None:
     distilled = btf.base
     assert distilled is not None
     faulty = list(_bad_kinds(distilled))
-    for fault in faulty:
-        report(fault)
+    for bad in faulty:
+        report(bad)
     if faulty:
         return
     found, several = _matches(btf, distilled, vmlinux)
@@ -54,7 +54,7 @@ def relocate(btf: Btf, vmlinux: Btf, report: Callable[[Fault], None]) -> None:
 
 
 def _fault(btf: Btf, tid: int, rule: str, errno: int, message: str) -> Fault:
-    return Fault(rule, errno, message, tid, KINDS[btf.kind(tid)], btf.name(tid))
+    return fault(rule, "", message, errno, type_id=tid, kind=KINDS[btf.kind(tid)], name=btf.name(tid))
 
 
 def _bad_kinds(distilled: Btf) -> list[Fault]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from btfcheck.btf.fault import E2BIG, EINVAL, ENOTSUPP, Fault, Refused
+from btfcheck.btf.fault import E2BIG, EINVAL, ENOTSUPP, Refused, fault
 from btfcheck.btf.format import MAX_NAME_OFFSET
 from btfcheck.btf.releases import Rules
 
@@ -22,7 +22,7 @@ class Sections(NamedTuple):
 
 
 def _refuse(rule: str, message: str, errno: int = EINVAL) -> Refused:
-    return Refused(Fault(rule, errno, message, stream=True))
+    return Refused(fault(rule, "", message, errno, stream=True))
 
 
 def read_sections(data: bytes, rules: Rules, path: str, split: bool, byteorder: str) -> Sections:

@@ -105,6 +105,19 @@ def judge(
     return checked._replace(verdict=checked.verdict._replace(faults=explained))
 
 
+def joined(data: bytes, base: Base | None, rules: Rules, machine: Machine) -> bytes:
+    """What the syscall can be asked of split BTF: it and its base as one blob.
+
+    Raises InputError where the two cannot be joined.
+    """
+    if base is None:
+        return data
+    try:
+        return flatten(base.data, data, rules, machine)
+    except Refused as refused:
+        raise InputError(f"cannot be joined with its base: {refused.fault.message}") from None
+
+
 def _explained(fault: Fault, btf: Btf | None) -> Fault:
     fault = fault._replace(cause=cause(fault, btf))
     known = btf is not None and 0 < fault.type_id < btf.count and not fault.rule.startswith("B.")

@@ -32,6 +32,10 @@ _IMAGES = (
 _HEADERS = {b"\x9f\xeb\x01\x00": "little", b"\xeb\x9f\x01\x00": "big"}
 
 
+class NoBtfError(InputError):
+    """The file can be read and holds no BTF."""
+
+
 class Source(NamedTuple):
     """One BTF blob and what is known of where it stood.
 
@@ -51,7 +55,7 @@ class Source(NamedTuple):
 def read(path: str, byteorder: str = "little") -> Source:
     """The BTF of one file. `byteorder` is that of raw blobs, which do not say it.
 
-    Raises InputError when the file cannot be read or holds no BTF.
+    Raises InputError when the file cannot be read, NoBtfError when it holds no BTF.
     """
     data = _bytes(path)
     if bytes(data[:4]) == b"\x7fELF":
@@ -62,7 +66,7 @@ def read(path: str, byteorder: str = "little") -> Source:
         try:
             data = payload.embedded(data, _MOST)
         except InputError:
-            raise InputError(f"{path}: no .BTF section (CONFIG_DEBUG_INFO_BTF off, or stripped)") from None
+            raise NoBtfError(f"{path}: no .BTF section (CONFIG_DEBUG_INFO_BTF off, or stripped)") from None
         return _from_kernel(path, data)
     if bytes(data[:4]) in _HEADERS or not _looks_like_image(path, data):
         machine = Machine(byteorder)
@@ -118,11 +122,11 @@ def _from_kernel(path: str, data: payload.Data) -> Source:
     if bytes(data[:4]) == b"\x7fELF":
         found = _from_elf(path, data)
         if found is None:
-            raise InputError(f"{path}: the kernel in it has no .BTF section")
+            raise NoBtfError(f"{path}: the kernel in it has no .BTF section")
         return found
     best = max(_candidates(data), key=lambda found: len(found[0]), default=None)
     if best is None:
-        raise InputError(f"{path}: no BTF in the kernel image")
+        raise NoBtfError(f"{path}: no BTF in the kernel image")
     return Source(path, best[0], VMLINUX, Machine(best[1]), release=_banner(data))
 
 

@@ -37,6 +37,23 @@ _SIZES = {  # bytes, alignment
     "bpf_rb_node": (32, 8),
     "bpf_refcount": (4, 4),
 }
+# What the kernel does not say.
+_REASONS = {
+    "F.2": "no special field is left: misaligned, or of the wrong size",
+    "F.3": "a member of a struct with special fields stands at no byte boundary",
+    "F.4": "a second lock (from 7.2 on also: a second bpf_refcount) in one struct",
+    "F.5": "a list head or tree root needs exactly one tag contains:STRUCT:MEMBER, and that struct",
+    "F.6": "the member that contains:STRUCT:MEMBER names is not there, or no node of that sort, or misaligned",
+    "F.7": "special fields overlap or do not ascend",
+    "F.8": "a list head or tree root without a lock",
+    "F.9": "a list node and a tree node need a bpf_refcount",
+    "F.10": "too many special fields (11 at most), nested too deep, or an array of what must not repeat",
+    "F.11": "both kinds of lock in one struct",
+    "F.12": "a tagged pointer that is no kptr: another tag, two tags, or no struct behind it",
+    "F.13": "a kptr to a kernel struct that has no destructor",
+    "F.14": "the struct that a root holds has no special fields, or owning goes in circles or too deep",
+    "F.15": "a special field reaches beyond its struct",
+}
 _WATCHED = tuple(name for name in _SIZES if name != "bpf_res_spin_lock")
 _LOCKS = ("bpf_spin_lock", "bpf_res_spin_lock")
 _ROOTS = {"bpf_list_head": "bpf_list_node", "bpf_rb_root": "bpf_rb_node"}
@@ -106,8 +123,8 @@ class Special:
         try:
             rule()
         except _Refusal as refusal:
-            name = self.btf.name(tid)
-            self.report(Fault(refusal.rule, refusal.errno, last_line(), tid, KINDS[STRUCT], name))
+            name, reason = self.btf.name(tid), _REASONS[refusal.rule]
+            self.report(Fault(refusal.rule, refusal.errno, last_line(), tid, KINDS[STRUCT], name, reason=reason))
 
     # -- what is watched -----------------------------------------------------------------------------------
 

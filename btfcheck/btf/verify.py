@@ -90,7 +90,8 @@ def check(
     notes: tuple[str, ...] = ()
     try:
         if path == USER and len(data) > _MOST_BYTES:
-            faults(Fault("S3", E2BIG, "", stream=True))
+            reason = "larger than 16 MiB, the most that the system call takes"
+            faults(Fault("S3", E2BIG, "", reason=reason, stream=True))
         sections = read_sections(data, rules, path, base is not None, machine.byteorder)
         btf = _open(sections.types, sections.strings, rules, base, machine)
         complete = meta.check(btf, rules, len(sections.types), faults)

@@ -20,6 +20,7 @@ VERBS: dict[str, str] = {
     "explain": "print a rule's page",
     "scan": "find Rust in the debug information of C units, after the build",
     "encode": "run pahole as the kernel's build would, and judge what comes out",
+    "validate": "the kernel's own verdict on BTF, for any kernel release",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 

@@ -30,9 +30,9 @@ NO_NAME = "a parameter without a name"
 class Comparison(NamedTuple):
     """Names, each with its kind in front ("struct device"), sorted.
 
-    `rust` came from Rust units, though C may have a type of that name and layout as well; `clashes` stand for a C type and for a Rust one of another layout, and
-    the BTF has the Rust one. `lost_types` and `lost_functions` are C's and not in the BTF, for no reason that
-    is known; `left_out` maps functions that pahole leaves out on purpose to its reason. `void` are members,
+    `rust` came from Rust units, though C may have a type of that name and layout as well. `clashes` stand
+    for a C type and for a Rust one of another layout, and the BTF has the Rust one. `lost_types` and
+    `lost_functions` are C's and not in the BTF, for no reason that is known; `left_out` maps functions that pahole leaves out on purpose to its reason. `void` are members,
     parameters and results whose type was lost. `untraced` is how many names no unit defines. `unproven`
     tells that lost functions could not be told from those left out; `problems` that not all of the DWARF
     could be read, so that nothing that is missing is proven either.
@@ -79,7 +79,7 @@ def compare(
     symbols: frozenset[str] | None = None,
     left_out: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """Compare BTF (of a module: its own part) with the census of its file.
+    """Compare BTF (of a module: its own part) with the census of its file, which must still be open.
 
     `below` are the names of the base. `symbols` are the functions of the symbol table, without which nothing
     is said of functions: pahole takes only those. `left_out` is what pahole says with -V, None when unknown.
