@@ -32,10 +32,10 @@ class Comparison(NamedTuple):
 
     `rust` came from Rust units, though C may have a type of that name and layout as well. `clashes` stand
     for a C type and for a Rust one of another layout, and the BTF has the Rust one. `lost_types` and
-    `lost_functions` are C's and not in the BTF, for no reason that is known; `left_out` maps functions that pahole leaves out on purpose to its reason. `void` are members,
-    parameters and results whose type was lost. `untraced` is how many names no unit defines. `unproven`
-    tells that lost functions could not be told from those left out; `problems` that not all of the DWARF
-    could be read, so that nothing that is missing is proven either.
+    `lost_functions` are C's and not in the BTF, for no reason that is known; `left_out` maps functions that
+    pahole leaves out on purpose to its reason. `void` are members, parameters and results whose type was
+    lost, `untraced` names that no unit defines. `unproven` tells that lost functions could not be told from
+    those left out, `problems` what of the DWARF could not be read: then nothing is proven to be missing.
     """
 
     rust: tuple[str, ...] = ()
