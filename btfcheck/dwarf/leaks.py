@@ -372,7 +372,7 @@ def _interest(unit: Unit, rust_here: bool, rust_there: bool) -> tuple[frozenset[
         if table.plain:
             return None
         tags = RUST_TAGS if table.rust else frozenset()
-        refs = (rust_here or rust_there) and table.leaving
+        refs = unit.language != "none" and (rust_here or rust_there) and table.leaving
         return (tags, refs) if tags or refs else None
     # rustc's units only: another Rust compiler may well write const_type.
     if unit.language == "Rust" and table.c_tags and "rustc" in unit.producer:
