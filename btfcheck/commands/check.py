@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from btfcheck.commands import split_variables
 from btfcheck.config import Config, read, usual_places
-from btfcheck.lint.checks import kconfig_checks, known_kernel, release_facts, rust_is_available
+from btfcheck.lint.checks import computed_facts, kconfig_checks, known_kernel, release_facts, rust_is_available
 from btfcheck.lint.engine import Facts, judge
 from btfcheck.lint.expr import Result
 from btfcheck.lint.rules import RuleSet, load
 from btfcheck.model import Fact, InputError, Location, Outcome, Report, Severity, Status, UsageError
-from btfcheck.release import Release
+from btfcheck.release import Release, stated
 from btfcheck.release import parse as parse_release
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def check_config(
         report.nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
     elif probe:
         _probe(facts, given, ruleset, console)
-    entries = known_kernel(facts)
+    entries = known_kernel(facts, parse_release(config.release) if config.release else None)
+    facts.computed = computed_facts(facts, entries)
     facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
     if facts.probed:
         facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
@@ -159,11 +160,8 @@ def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Map
 
 
 def _release(config: Config, kernel: str | None) -> Release | None:
-    if kernel == "running":
-        with open("/proc/version") as stream:
-            return parse_release(stream.read())
     if kernel is not None:
-        return parse_release(kernel)
+        return stated(kernel)
     return parse_release(config.release) if config.release else None
 
 
@@ -215,7 +213,7 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     data: dict[str, Any] = {}
     names = (*ruleset.symbols, *(n for n in facts.live if n not in ruleset.symbols))
     for name in names:
-        stores = (facts.live, facts.recorded, facts.context, facts.wanted)
+        stores = (facts.live, facts.computed, facts.recorded, facts.context)
         found = next((s[name] for s in stores if name in s), None)
         if found is None:
             continue

@@ -177,6 +177,8 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     leaves that are numbers; `constants` what the architecture settles; `computed` maps a leaf
     to (symbol, divisor); `setters` maps a symbol without a prompt to value -> the choice member
     that gives it that value. `instead_of_lto` names what the release offers beside LTO.
+    `wrote`: the .config that is judged was written by this release; only then does a symbol
+    without a prompt that it does not name tell anything about the tools.
     """
 
     origin = Origin()
@@ -188,6 +190,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     computed: Mapping[str, tuple[str, int]] = {}
     setters: Mapping[str, Mapping[str, str]] = {}
     instead_of_lto: tuple[str, ...] = ()
+    wrote: bool = True
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
         self.rules = rules or Rules()

@@ -47,7 +47,7 @@ class State:
         self._busy: set[Any] = set()
         values = {**values, **kconf.constants}
         self._put(values, hold or {})
-        if complete:
+        if complete and kconf.wrote:
             self._prove(values)
         if self.unknown:
             self._reach = _reachable(kconf)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.lint.engine import Facts
 from btfcheck.lint.expr import Result, evaluate, parse
 from btfcheck.lint.rules import Rule, RuleSet
 from btfcheck.model import Fact, Location, Outcome, Status
+from btfcheck.release import Release
 
 if TYPE_CHECKING:
     from btfcheck.kconfig.why import Clause, Leaf, Why
@@ -26,7 +27,7 @@ _ASKED_OF_TOOLS = {
 class Kernel:
     """The Kconfig entries of the release that is judged: one text, or several candidates."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, header: Release | None) -> None:
         from btfcheck.kconfig.tables import distro_of, models
 
         assert facts.release is not None
@@ -35,6 +36,9 @@ class Kernel:
         arch = "x86_64" if facts.arch == "x86" and "X86_64" in facts.recorded else facts.arch
         self.models = models(facts.release, arch, distro)
         self.loaded = [model.load() for model in self.models]
+        self.header = header
+        for kconf in self.loaded:
+            kconf.wrote = facts.release == header
         self.facts = facts
 
     def values(self, *, live: bool) -> dict[str, str | None]:
@@ -49,15 +53,43 @@ class Kernel:
         return found
 
 
-def known_kernel(facts: Facts) -> Kernel | None:
-    """The entries of the release, None when it is not told or older than every tree that was read."""
-    return Kernel(facts) if facts.release is not None and facts.release.line >= _FIRST else None
+# Symbols without a prompt that rules name. Another release than the one that wrote the .config computes
+# them anew, so what is recorded, or absent, says nothing.
+_COMPUTED = ("HAVE_RUST", "HAVE_CFI_ICALL_NORMALIZE_INTEGERS_RUSTC")
+
+
+def computed_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
+    """What the judged release makes of _COMPUTED, where that is not the release of the .config's header."""
+    if kernel is None or facts.release == kernel.header:
+        return {}
+    from btfcheck.kconfig.state import UNKNOWN, State
+
+    states = [State(k, kernel.values(live=True), complete=facts.complete) for k in kernel.loaded]
+    found = {}
+    for name in _COMPUTED:
+        texts = {s.text(s.kconf.syms[name]) if name in s.kconf.syms else "n" for s in states}
+        value = texts.pop() if len(texts) == 1 else UNKNOWN
+        place = Location(f"Kconfig of Linux {facts.release}", text=f"{name}={value}")
+        reason = "it hangs on the tools or on what is not recorded" if value == UNKNOWN else ""
+        found[name] = Fact(name, None if value == UNKNOWN else value, place, reason=reason)
+    return found
+
+
+def known_kernel(facts: Facts, header: Release | None) -> Kernel | None:
+    """The entries of the release, None when it is not told or older than every tree that was read.
+
+    `header` is the release that wrote the .config.
+    """
+    return Kernel(facts, header) if facts.release is not None and facts.release.line >= _FIRST else None
 
 
 def release_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
     """What the release implies: minimum tool versions, and whether RUST depends on !LTO beside BTF."""
     if kernel is None:
-        return {}
+        if facts.release is None:
+            return {}
+        place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}")
+        return {"LTO_CLAUSE": Fact("LTO_CLAUSE", None, place, reason="only 6.1 and later were read")}
     from btfcheck.kconfig.tables import minimum_tools
 
     assert facts.release is not None
@@ -181,13 +213,15 @@ def _merely_unset(
     start: Outcome, want: Fact, recorded: Fact | None, kernel: Kernel, goals: Mapping[str, str], facts: Facts
 ) -> Outcome:
     place = recorded.source if recorded else Location(facts.path, text=f"CONFIG_{want.name} is absent")
+    goals = goals or {want.name: want.value or "y"}
+    ways = _ways(kernel, goals, facts)
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for and is not set; nothing in Kconfig forbids it",
         locations=(place, want.source),
-        notes=_ways(kernel, goals or {want.name: want.value or "y"}, facts),
+        notes=ways.lines,
         fix="set it, and run `make olddefconfig`",
-        fragment=tuple(f"CONFIG_{n}={v}" for n, v in (goals or {want.name: want.value or 'y'}).items()),
+        fragment=ways.fragment or (_line(want.name, want.value or "y"),),
     )
 
 
@@ -199,7 +233,8 @@ def _blocked(
     notes = [_quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
     if len(answers) > 1:
         notes.append(f"no source of Linux {facts.release} was read; every text that it may have blocks it")
-    notes += _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    ways = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    notes += ways.lines
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for, and Linux {facts.release} does not grant it",
@@ -207,6 +242,7 @@ def _blocked(
         facts=_deciders(clauses, facts, ruleset),
         notes=tuple(notes),
         fix="take one of the ways out above; each was evaluated" if any("way out" in n for n in notes) else "",
+        fragment=ways.fragment,
     )
 
 
@@ -238,7 +274,9 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
     for item in found:
         origin = facts.recorded[item.symbol]
         said = "forbids it"
+        origin_words: tuple[str, ...] = ("the file was edited by hand, or comes from a patched tree",)
         if not item.certain:
+            origin_words = ()
             said = f"may forbid it: no source of it was read, {_origins(item.origins)} would"
         clauses = list(item.clauses)
         yield blank._replace(
@@ -247,7 +285,7 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
             message=f"CONFIG_{item.symbol}={item.value} is set, and Kconfig of Linux {facts.release} {said}",
             locations=(origin.source, *_places(clauses)),
             facts=_deciders(clauses, facts, ruleset),
-            notes=(*(_quote(c) for c in clauses), "the file was edited by hand, or comes from a patched tree"),
+            notes=(*(_quote(c) for c in clauses), *origin_words),
             missing=() if item.certain else (f"whether this clause is in Linux {facts.release}",),
             fix=ruleset.rules[blank.rule].fix,
         )
@@ -300,8 +338,14 @@ def _deciders(clauses: Iterable[Clause], facts: Facts, ruleset: RuleSet) -> tupl
 _MOST_WAYS = 6
 
 
-def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, ...]:
-    """The ways out as lines, best first, and why there can be none."""
+class _Ways(NamedTuple):
+    """The ways out as lines, best first, and why there can be none; the settings of the best one."""
+
+    lines: tuple[str, ...]
+    fragment: tuple[str, ...]
+
+
+def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     from btfcheck.kconfig.changes import ways_out
 
     found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
@@ -313,11 +357,19 @@ def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, 
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
     if len(ways) > _MOST_WAYS:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
-    return tuple(lines)
+    fragment: tuple[str, ...] = ()
+    if found.ways and not found.ways[0].given_up:
+        settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
+        fragment = tuple(_line(name, value) for name, value in settings.items())
+    return _Ways(tuple(lines), fragment)
+
+
+def _line(name: str, value: str) -> str:
+    return f"# CONFIG_{name} is not set" if value == "n" else f"CONFIG_{name}={value}"
 
 
 def _way(way: Any) -> str:
-    edits = [_edit(e) for e in way.edits]
+    edits = list(dict.fromkeys(_edit(e) for e in way.edits))
     text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
     if way.lost:
         text += f"; this loses {', '.join(way.lost)}"
@@ -328,13 +380,21 @@ def _way(way: Any) -> str:
     return text
 
 
+# What make's LLVM=1 answers with y.
+_LLVM = frozenset(("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", *_ASKED_OF_TOOLS.values()))
+
+
 def _edit(edit: Any) -> str:
     if not edit.tool:
-        return f"# CONFIG_{edit.name} is not set" if edit.value == "n" else f"CONFIG_{edit.name}={edit.value}"
+        return _line(edit.name, edit.value)
+    if edit.value == "y" and edit.name in _LLVM:
+        return "build with LLVM=1"
     if edit.name == "RUST_IS_AVAILABLE":
         return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
     if edit.name.endswith("_VERSION") and edit.value.isdigit():
-        return f"{_TOOLS.get(edit.name, 'a tool')} {_dotted(edit.name, int(edit.value))} ({edit.name}={edit.value})"
+        bound = "or earlier" if edit.lowers else "or later"
+        version = _dotted(edit.name, int(edit.value))
+        return f"{_TOOLS.get(edit.name, 'a tool')} {version} {bound} ({edit.name}={edit.value})"
     return f"other tools, so that {edit.name}={edit.value}"
 
 
