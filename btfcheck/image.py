@@ -15,6 +15,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from types import TracebackType
 from typing import NamedTuple
 
@@ -381,6 +382,11 @@ class Relocations:
         return [entry[0] for entry in self._entry.iter_unpack(data)]
 
     @cached_property
+    def _sorted(self) -> bool:
+        """As every assembler and linker leaves them, but nothing demands."""
+        return all(a <= b for a, b in pairwise(self._offsets))
+
+    @cached_property
     def _map(self) -> dict[int, list[int]]:
         """Offset -> indices of all its relocations, for tables that are not sorted."""
         found: dict[int, list[int]] = {}
@@ -396,7 +402,7 @@ class Relocations:
             while last < len(column) and column[last] == offset:
                 last += 1
             return list(range(index, last))
-        return self._map.get(offset, [])
+        return [] if self._sorted else self._map.get(offset, [])
 
     def value(self, offset: int, raw: int, size: int) -> int:
         """What the linker would put into the `size` bytes at `offset`, which now hold `raw`.

@@ -372,7 +372,7 @@ def _interest(unit: Unit, rust_here: bool, rust_there: bool) -> tuple[frozenset[
         if table.plain:
             return None
         tags = RUST_TAGS if table.rust else frozenset()
-        refs = (rust_here or rust_there) and table.leaving
+        refs = unit.language != "none" and (rust_here or rust_there) and table.leaving
         return (tags, refs) if tags or refs else None
     # rustc's units only: another Rust compiler may well write const_type.
     if unit.language == "Rust" and table.c_tags and "rustc" in unit.producer:
@@ -413,7 +413,11 @@ class Holdings:
             elif shape.tag in _TEMPLATES and parent >= 0 and tree.tag(parent) in TYPE_TAGS:
                 types.add(parent)
         self.types = sorted(types)
-        self.empty_namespaces = [n for n in namespaces if not any(below in types for below in tree.below(n))]
+        holders: set[int] = set()  # all that is around a type
+        for number in self.types:
+            while (number := tree.parents[number]) >= 0 and number not in holders:
+                holders.add(number)
+        self.empty_namespaces = [n for n in namespaces if n not in holders]
         self._rust: set[int] | None = None
 
     def owns_reference(self, number: int) -> bool:
@@ -424,26 +428,33 @@ class Holdings:
 
     def _only_rust(self) -> set[int]:
         """Entries that Rust types lead to and nothing of C's does: `&str` stands in no namespace."""
-        rust = self._reached(self._below | set(self.types), None)
-        shared = self._reached(set(range(len(self.tree.offsets))) - rust, rust)
+        rust: set[int] = set()
+        self._follow(self._subtrees([*self._below, *self.types], rust), rust)
+        shared: set[int] = set()
+        self._follow([n for n in range(len(self.tree.offsets)) if n not in rust], shared)
         return rust - shared
 
-    def _reached(self, start: set[int], within: set[int] | None) -> set[int]:
-        """`start` and all that its types lead to, children included; only the part `within`, when given."""
-        tree = self.tree
-        reached = set() if within is not None else set(start)
-        todo = list(start)
-        for number in start if within is None else ():
-            todo += [n for n in tree.below(number) if n not in reached]
-            reached.update(tree.below(number))
+    def _follow(self, todo: list[int], reached: set[int]) -> None:
+        """Add what the types of these entries lead to, and what the types of that lead to."""
         while todo:
-            target = tree.type_of(todo.pop())
-            if target is None or target in reached or (within is not None and target not in within):
-                continue
-            fresh = [n for n in (target, *tree.below(target)) if n not in reached]
-            reached.update(fresh)
-            todo += fresh
-        return reached
+            target = self.tree.type_of(todo.pop())
+            if target is not None:
+                todo += self._subtrees([target], reached)
+
+    def _subtrees(self, roots: list[int], reached: set[int]) -> list[int]:
+        """Add the entries with all below them; returns those that are new. Whole subtrees are in, or nothing
+        of them, so that each entry is looked at once."""
+        fresh = []
+        for root in sorted(roots):
+            number = root
+            while number < self.tree.ends[root]:
+                if number in reached:
+                    number = self.tree.ends[number]
+                else:
+                    reached.add(number)
+                    fresh.append(number)
+                    number += 1
+        return fresh
 
 
 def label_partial_units(units: list[Unit]) -> None:
