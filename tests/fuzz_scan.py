@@ -26,10 +26,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from btfcheck.dwarf.judge import Case, judge  # noqa: E402
-from btfcheck.dwarf.leaks import scan  # noqa: E402
-from btfcheck.dwarf.writer import build  # noqa: E402
-from btfcheck.image import SHF_COMPRESSED, Image  # noqa: E402
+from btfcheck.dwarf.judge import Case, judge
+from btfcheck.dwarf.leaks import scan
+from btfcheck.dwarf.writer import build
+from btfcheck.image import SHF_COMPRESSED, Image
 
 DATA = Path(__file__).parent / "data" / "leak"
 # How often which part is hit.

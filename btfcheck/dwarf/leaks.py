@@ -201,8 +201,10 @@ class _Scan:
             debug.alternate = Debug(image)
             self.opened.add(debug.alternate)
         elif debug.image.altlink is not None:
-            self.problem(f"{debug.image.altlink[0]} (.gnu_debugaltlink) was not found with its build id "
+            self.problem(f"{debug.image.altlink[0]}, which dwz moved entries to, was not found with its build id "
                          f"{debug.image.altlink[1] or '(none)'}")
+        elif any(unit.table.elsewhere for unit in debug.units if unit.table and not unit.problem):
+            self.problem("entries refer into another file, which nothing names")
 
     def replace_skeletons(self, units: list[Unit], path: str) -> list[Unit]:
         """The units, each skeleton replaced by its other half where that is found."""
