@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import reduce
 from operator import add, or_
 
-from btfcheck.btf.fault import E2BIG, EEXIST, EINVAL, Fault, Refused
+from btfcheck.btf.fault import E2BIG, EEXIST, EINVAL, Fault, Refused, fault
 from btfcheck.btf.format import (
     ARRAY,
     DATASEC,
@@ -330,13 +330,13 @@ class Resolver:
         return self._is_source_only(tid) or self.kinds[tid] in NO_SIZE
 
     def _refuse(self, tid: int, rule: str, message: str, errno: int = EINVAL) -> Refused:
-        line = f"{type_line(self.btf, tid, self.words, self.starts[tid])} {message}"
-        return Refused(self._fault(tid, rule, line, errno))
+        line = type_line(self.btf, tid, self.words, self.starts[tid])
+        return Refused(self._fault(tid, rule, line, message, errno))
 
-    def _fault(self, tid: int, rule: str, line: str, errno: int = EINVAL, member: str = "") -> Fault:
+    def _fault(self, tid: int, rule: str, line: str, reason: str, errno: int = EINVAL) -> Fault:
         kind = KINDS[self.kinds[tid]]
         name = text(self.btf.bytes_at(self.words[self.starts[tid]])[:NAME_SHOWN])
-        return Fault(rule, errno, line.rsplit("\n", 1)[-1], tid, kind, name, member[:NAME_SHOWN])
+        return fault(rule, line, reason, errno, type_id=tid, kind=kind, name=name)
 
     # -- steps: what the type on top of the stack does -----------------------------------------------------
 
@@ -442,7 +442,7 @@ class Resolver:
             var, _, size = self.words[place : place + 3]
             line = entry_line(self.words, place)
             if var >= self.count or self.kinds[var] != VAR:
-                self.report(self._fault(tid, "R.DATASEC.1", f"{line} Not a VAR kind member"))
+                self.report(self._fault(tid, "R.DATASEC.1", line, "Not a VAR kind member")._replace(position=i))
                 continue
             if self.tainted and var in self.tainted:
                 continue
@@ -453,9 +453,9 @@ class Resolver:
                 return
             sized = self.sized(self._third(var))
             if not sized:
-                self.report(self._fault(tid, "R.DATASEC.2", f"{line} Invalid type"))
+                self.report(self._fault(tid, "R.DATASEC.2", line, "Invalid type")._replace(position=i))
             elif size < sized[1]:
-                self.report(self._fault(tid, "R.DATASEC.3", f"{line} Invalid size"))
+                self.report(self._fault(tid, "R.DATASEC.3", line, "Invalid size")._replace(position=i))
         self._pop(0)
 
     # -- members -------------------------------------------------------------------------------------------
@@ -467,7 +467,8 @@ class Resolver:
             member[1] = shown
         line = member_line(self.btf, member, 0, self.words[self.starts[tid] + 1] >> 31)
         name = text(self.btf.bytes_at(member[0])[:NAME_SHOWN])
-        return self._fault(tid, rule, f"{line} {message}", member=name)
+        position = (at - self.starts[tid] - 3) // 3
+        return self._fault(tid, rule, line, message)._replace(member=name, position=position)
 
     def _place(self, tid: int, at: int) -> None:
         """Whether the member at word `at` fits into its struct."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from btfcheck.btf import chains, meta
@@ -18,6 +19,7 @@ from btfcheck.btf.special import Special
 PATHS = USER, VMLINUX, MODULE = ("user", "vmlinux", "module")
 MOST_FAULTS = 100_000
 _MOST_BYTES = 16 << 20  # of a blob given to the syscall
+UNDECIDED = "depends on the kernel that runs:"  # how a note begins that leaves the verdict open
 _TOO_MANY = "Exceeded max num of types"
 
 
@@ -73,11 +75,13 @@ def check(
     base: Btf | None = None,
     machine: Machine | None = None,
     first_only: bool = False,
+    kernel_structs: Callable[[], frozenset[bytes]] | None = None,
 ) -> Checked:
     """All checks of one path on one blob.
 
     `path` is who asks: "user" (the syscall: everything), "vmlinux", or "module" (split BTF on `base`). A
     base makes the blob split BTF; the syscall takes none, so for the user path join the two first.
+    `kernel_structs` gives the names of all structs of the kernel in question, which rule F.13 needs.
     """
     machine = machine or (base.machine if base else Machine())
     faults = _Faults(first_only)
@@ -86,12 +90,13 @@ def check(
     notes: tuple[str, ...] = ()
     try:
         if path == USER and len(data) > _MOST_BYTES:
-            faults(Fault("S3", E2BIG, "", stream=True))
+            reason = "larger than 16 MiB, the most that the system call takes"
+            faults(Fault("S3", E2BIG, "", reason=reason, stream=True))
         sections = read_sections(data, rules, path, base is not None, machine.byteorder)
         btf = _open(sections.types, sections.strings, rules, base, machine)
         complete = meta.check(btf, rules, len(sections.types), faults)
         if complete:
-            notes = _whole(btf, rules, path, faults)
+            notes = _whole(btf, rules, path, faults, kernel_structs)
     except Refused as refused:
         faults.first_only = False
         faults(refused.fault)
@@ -112,7 +117,9 @@ def _open(types: bytes, strings: bytes, rules: Rules, base: Btf | None, machine:
     )
 
 
-def _whole(btf: Btf, rules: Rules, path: str, faults: _Faults) -> tuple[str, ...]:
+def _whole(
+    btf: Btf, rules: Rules, path: str, faults: _Faults, kernel_structs: Callable[[], frozenset[bytes]] | None
+) -> tuple[str, ...]:
     """What comes after pass 1; returns notes for the verdict."""
 
     def report(fault: Fault) -> None:
@@ -126,9 +133,9 @@ def _whole(btf: Btf, rules: Rules, path: str, faults: _Faults) -> tuple[str, ...
     chains.check(btf, rules, report, faults.tainted)
     if path != USER or not rules.special_fields or faults.tainted:
         return ()
-    special = Special(btf, rules, faults)
+    special = Special(btf, rules, faults, kernel_structs)
     special.check(lambda: _TOO_MANY if btf.dropped else last_line(btf))
     return tuple(
-        f"rule F.13 depends on the running kernel: if it has a struct {name}, a kptr to it needs a destructor"
-        for name in sorted(special.kptrs)
+        f"{UNDECIDED} a kptr to struct {name}: it needs a destructor if that kernel has such a struct (rule F.13)"
+        for name in sorted(special.undecided)
     )

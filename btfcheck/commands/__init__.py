@@ -19,6 +19,7 @@ VERBS: dict[str, str] = {
     "rules": "list the rules",
     "explain": "print a rule's page",
     "scan": "find Rust in the debug information of C units, after the build",
+    "validate": "the kernel's own verdict on BTF, for any kernel release",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 
