@@ -221,10 +221,15 @@ class Image:
 
     @property
     def altlink(self) -> tuple[str, str] | None:
-        """(file name, its build id) of `.gnu_debugaltlink`, which dwz -m writes."""
+        """(name, build id) of the file that `.gnu_debugaltlink` or DWARF 5's `.debug_sup` names (dwz -m)."""
         data = bytes(self.contents(".gnu_debugaltlink"))
+        skip = 0
+        if not data:
+            sup = bytes(self.contents(".debug_sup"))
+            # Version, whether this is the supplementary file itself, name, length of the checksum.
+            data, skip = (sup[3:], 1) if len(sup) > 3 and not sup[2] else (b"", 0)
         end = data.find(b"\0")
-        return (os.fsdecode(data[:end]), data[end + 1 :].hex()) if end > 0 else None
+        return (os.fsdecode(data[:end]), data[end + 1 + skip :].hex()) if end > 0 else None
 
     # -- relocation -------------------------------------------------------------------------------------
 

@@ -257,6 +257,13 @@ class Table:
         )
 
     @cached_property
+    def elsewhere(self) -> bool:
+        """Can any entry refer into the supplementary file of dwz -m?"""
+        return not self.plain and any(
+            form in ALT_SIZES for s in self.shapes.values() for _, form, _ in s.attributes
+        )
+
+    @cached_property
     def rust(self) -> bool:
         """Can any entry have a tag that only Rust writes?"""
         return not self.plain and any(s.rust for s in self.shapes.values())
