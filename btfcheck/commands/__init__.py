@@ -19,7 +19,9 @@ VERBS: dict[str, str] = {
     "rules": "list the rules",
     "explain": "print a rule's page",
     "scan": "find Rust in the debug information of C units, after the build",
+    "encode": "run pahole as the kernel's build would, and judge what comes out",
     "validate": "the kernel's own verdict on BTF, for any kernel release",
+    "gate": "judge a built kernel: check, scan, validate, compare and encode, one verdict",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 
