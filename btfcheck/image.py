@@ -78,7 +78,7 @@ class Image:
         self.path = path
         self.size = len(data)
         self._data = memoryview(data)
-        self._unpacked: dict[int, bytes] = {}
+        self._unpacked: dict[int, bytearray] = {}
         if bytes(data[:4]) != b"\x7fELF" or len(data) < 52:
             raise self.error("not an ELF file")
         kind, order = data[4], data[5]
@@ -156,7 +156,7 @@ class Image:
             raise self.error(f"{what}: cut off, it reaches to byte {offset + size} of {self.size}")
         return self._data[offset : offset + size]
 
-    def _unpack_section(self, section: Section) -> bytes:
+    def _unpack_section(self, section: Section) -> bytearray:
         raw = self._part(section.offset, section.size, section.name)
         if section.flags & SHF_COMPRESSED:
             layout = "IIQQ" if self.bits == 64 else "III"
@@ -172,12 +172,9 @@ class Image:
         if size > expansion_limit(self.size):
             raise self.error(f"{section.name}: claims {size} bytes unpacked, beyond the limit for this file")
         try:
-            data = _unpack(kind, raw[skip:], size)
+            return _unpack(kind, raw[skip:], size)
         except InputError as error:
             raise self.error(f"{section.name}: {error}") from None
-        if len(data) != size:
-            raise self.error(f"{section.name}: unpacks to {len(data)} bytes instead of {size}")
-        return data
 
     # -- what is asked of a whole file ------------------------------------------------------------------
 
@@ -278,28 +275,53 @@ def _string(strings: bytes, offset: int) -> str:
     return strings[offset : strings.find(b"\0", offset)].decode("utf-8", "backslashreplace")
 
 
-def _unpack(kind: int, raw: memoryview, size: int) -> bytes:
-    """At most size + 1 bytes, so that the caller sees what is too long."""
+_STEP = 1 << 20  # bytes that are unpacked at a time
+
+
+def _unpack(kind: int, raw: memoryview, size: int) -> bytearray:
+    """The `size` bytes that `raw` holds, unpacked into their place: a vmlinux has no room for a second copy.
+
+    Raises InputError when they are more or fewer, or when the data is broken.
+    """
+    out = bytearray(size)
+    view = memoryview(out)
+    done = 0
+    for part in _unpacked(kind, raw):
+        if done + len(part) > size:
+            raise InputError(f"unpacks to more than the {size} bytes that it names")
+        view[done : done + len(part)] = part
+        done += len(part)
+    if done != size:
+        raise InputError(f"unpacks to {done} bytes instead of {size}")
+    return out
+
+
+def _unpacked(kind: int, raw: memoryview) -> Iterator[bytes]:
+    """What `raw` holds, in parts of at most a megabyte."""
     if kind == _COMPRESSED_ZLIB:
         import zlib
 
+        decoder = zlib.decompressobj()
         try:
-            return zlib.decompressobj().decompress(raw, size + 1)
+            for start in range(0, len(raw), _STEP):
+                rest: memoryview | bytes = raw[start : start + _STEP]
+                while rest and not decoder.eof:
+                    yield decoder.decompress(rest, _STEP)
+                    rest = decoder.unconsumed_tail
+            yield decoder.flush(_STEP)
         except zlib.error as error:
             raise InputError(f"broken zlib data: {error}") from None
-    if kind == _COMPRESSED_ZSTD:
+    elif kind == _COMPRESSED_ZSTD:
         import zstandard
 
-        parts, room = [], size + 1
         try:
             with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw) as reader:
-                while room and (part := reader.read(min(room, 4 << 20))):
-                    parts.append(part)
-                    room -= len(part)
+                while part := reader.read(_STEP):
+                    yield part
         except zstandard.ZstdError as error:
             raise InputError(f"broken zstd data: {error}") from None
-        return b"".join(parts)
-    raise InputError(f"compression type {kind} is unknown")
+    else:
+        raise InputError(f"compression type {kind} is unknown")
 
 
 # -- relocations ----------------------------------------------------------------------------------------

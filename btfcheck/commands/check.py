@@ -21,7 +21,7 @@ from btfcheck.lint.engine import Facts, judge
 from btfcheck.lint.expr import Result
 from btfcheck.lint.rules import RuleSet, load
 from btfcheck.model import Fact, InputError, Location, Outcome, Report, Severity, Status, UsageError
-from btfcheck.release import Release
+from btfcheck.release import Release, stated
 from btfcheck.release import parse as parse_release
 
 if TYPE_CHECKING:
@@ -160,11 +160,8 @@ def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Map
 
 
 def _release(config: Config, kernel: str | None) -> Release | None:
-    if kernel == "running":
-        with open("/proc/version") as stream:
-            return parse_release(stream.read())
     if kernel is not None:
-        return parse_release(kernel)
+        return stated(kernel)
     return parse_release(config.release) if config.release else None
 
 

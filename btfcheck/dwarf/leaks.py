@@ -19,6 +19,7 @@ into a unit that is Rust's. Names, `.rs` strings and base types prove nothing an
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -52,12 +53,13 @@ _PROBLEMS = 20  # how many broken units are named
 
 @dataclass(frozen=True)
 class Example:
-    """One place of a finding. `offset` and `target` count from the start of `.debug_info` (or of `section`).
+    """One place of a finding, in `file`. `offset` and `target` count from the start of `section`.
 
-    `name` is the Rust name with its namespaces, `source` the file and line that the line table gives
-    for it: an explanation, not the proof.
+    `name` is the Rust name with its namespaces, `source` the .rs file and line that the line table gives
+    for it: an explanation, not the proof (LLVM 14 gives wrong ones).
     """
 
+    file: str
     unit: str
     producer: str
     section: str
@@ -112,17 +114,21 @@ class ScanResult:
         return self.units.get("Rust", 0)
 
 
-def scan(path: str, *, walk_all: bool = False, examples: int = 5,
+def scan(path: str | os.PathLike[str], *, walk_all: bool = False, examples: int = 5,
          roots: tuple[str, ...] = DEBUG_ROOTS) -> ScanResult:
     """Scan one ELF file, also a compressed one; when it has no debug information, its separate debug file.
 
     Never raises for what the file holds: see ScanResult.status.
     """
-    result = ScanResult(str(path))
+    result = ScanResult(os.fsdecode(path))
     try:
         with open_image(path) as image:
             result.size = image.size
-            _Scan(result, walk_all, examples, roots).run(image)
+            work = _Scan(result, walk_all, examples, roots)
+            try:
+                work.run(image)
+            finally:
+                work.close()
     except InputError as error:
         result.status = "error"
         result.problems = [str(error)]
@@ -139,6 +145,13 @@ class _Scan:
         self.roots = roots
         self.kinds: Counter[str] = Counter()
         self.tree: tuple[Unit, Tree] | None = None
+        self.opened: set[Debug] = set()
+
+    def close(self) -> None:
+        """Let go of the files now: units and what they belong to refer to each other."""
+        self.tree = None
+        for debug in self.opened:
+            debug.close()
 
     def run(self, image: Image) -> None:
         result = self.result
@@ -151,6 +164,7 @@ class _Scan:
             result.debug_path = found.path
         note = image.lto_note
         result.lto_note = debug.image.lto_note if note is None else note
+        self.opened.add(debug)
         units = debug.units
         for unit in units:
             if unit.problem:
@@ -185,6 +199,7 @@ class _Scan:
         image = find_alt_file(debug.image, self.roots)
         if image is not None:
             debug.alternate = Debug(image)
+            self.opened.add(debug.alternate)
         elif debug.image.altlink is not None:
             self.problem(f"{debug.image.altlink[0]} (.gnu_debugaltlink) was not found with its build id "
                          f"{debug.image.altlink[1] or '(none)'}")
@@ -203,6 +218,7 @@ class _Scan:
                 places = ", ".join(split.candidates(unit, path))
                 self.result.missing.append(f"{unit.name or 'a skeleton unit'}: not found in {places}")
                 halves = [unit]
+            self.opened.update(half.info.debug for half in halves)
             whole += [half for half in halves if id(half) not in seen]
             seen.update(id(half) for half in halves)
         return whole
@@ -330,9 +346,10 @@ class _Scan:
 
     def example(self, kind: str, unit: Unit, offset: int, tag: int, attribute: str = "", name: str = "",
                 target: int | None = None, target_unit: str = "", source: str = "") -> None:
-        self.result.examples.setdefault(kind, []).append(
-            Example(unit.name, unit.producer, unit.info.name, offset, tag_name(tag), attribute, name, target,
-                    target_unit, source))
+        self.result.examples.setdefault(kind, []).append(Example(
+            unit.info.debug.image.path, unit.name, unit.producer, unit.info.name, offset, tag_name(tag),
+            attribute, name, target, target_unit, source,
+        ))
 
     def tree_of(self, unit: Unit) -> Tree:
         """The tree of a unit; only the last one is kept."""

@@ -301,6 +301,12 @@ class Debug:
         """All units, of `.debug_info` first; see Info.units about broken ones."""
         return [unit for info in self.infos for unit in info.units()]
 
+    def close(self) -> None:
+        """Forget the units, which refer back to this."""
+        self.__dict__.pop("units", None)
+        self.infos.clear()
+        self.image.close()
+
     # -- strings ----------------------------------------------------------------------------------------
 
     def string(self, unit: Unit, value: Value | None, relocated: bool = False) -> str:

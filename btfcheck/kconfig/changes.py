@@ -21,7 +21,7 @@ from btfcheck.kconfig.why import Clause, ask, clause, kind
 _DEPTH = 8  # links followed back from a clause to something that can be set
 _MOST = 64  # guesses kept at each step
 _ROUNDS = 4  # an edit may bring the next clause to light; real goals need at most 3
-_LARGEST = 6  # edits in one proposal
+_LARGEST = 10  # edits in one proposal; another compiler alone is five
 
 
 class Edit(NamedTuple):
@@ -274,9 +274,9 @@ class _Search:
                 return []
             return (self._on if true else self._off)(state, expr, depth + 1)
         if expr[0] is kl.NOT:
-            return self._make(state, expr[1], not true, depth + 1)
+            return self._make(state, expr[1], not true, depth)
         if expr[0] in (kl.AND, kl.OR):
-            left, right = (self._make(state, side, true, depth + 1) for side in expr[1:])
+            left, right = (self._make(state, side, true, depth) for side in expr[1:])
             both = (expr[0] is kl.AND) == true
             return _product(left, right) if both else list(dict.fromkeys(left + right))[:_MOST]
         return self._compare(expr, true)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.lint.engine import Facts
 from btfcheck.lint.expr import Result, evaluate, parse
@@ -215,14 +215,13 @@ def _merely_unset(
     place = recorded.source if recorded else Location(facts.path, text=f"CONFIG_{want.name} is absent")
     goals = goals or {want.name: want.value or "y"}
     ways = _ways(kernel, goals, facts)
-    together = {want.name: want.value} if any("give up" in line for line in ways) else goals
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for and is not set; nothing in Kconfig forbids it",
         locations=(place, want.source),
-        notes=ways,
+        notes=ways.lines,
         fix="set it, and run `make olddefconfig`",
-        fragment=tuple(f"CONFIG_{n}={v}" for n, v in together.items()),
+        fragment=ways.fragment or (_line(want.name, want.value or "y"),),
     )
 
 
@@ -234,7 +233,8 @@ def _blocked(
     notes = [_quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
     if len(answers) > 1:
         notes.append(f"no source of Linux {facts.release} was read; every text that it may have blocks it")
-    notes += _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    ways = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    notes += ways.lines
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for, and Linux {facts.release} does not grant it",
@@ -242,6 +242,7 @@ def _blocked(
         facts=_deciders(clauses, facts, ruleset),
         notes=tuple(notes),
         fix="take one of the ways out above; each was evaluated" if any("way out" in n for n in notes) else "",
+        fragment=ways.fragment,
     )
 
 
@@ -337,8 +338,14 @@ def _deciders(clauses: Iterable[Clause], facts: Facts, ruleset: RuleSet) -> tupl
 _MOST_WAYS = 6
 
 
-def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, ...]:
-    """The ways out as lines, best first, and why there can be none."""
+class _Ways(NamedTuple):
+    """The ways out as lines, best first, and why there can be none; the settings of the best one."""
+
+    lines: tuple[str, ...]
+    fragment: tuple[str, ...]
+
+
+def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     from btfcheck.kconfig.changes import ways_out
 
     found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
@@ -350,11 +357,19 @@ def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, 
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
     if len(ways) > _MOST_WAYS:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
-    return tuple(lines)
+    fragment: tuple[str, ...] = ()
+    if found.ways and not found.ways[0].given_up:
+        settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
+        fragment = tuple(_line(name, value) for name, value in settings.items())
+    return _Ways(tuple(lines), fragment)
+
+
+def _line(name: str, value: str) -> str:
+    return f"# CONFIG_{name} is not set" if value == "n" else f"CONFIG_{name}={value}"
 
 
 def _way(way: Any) -> str:
-    edits = [_edit(e) for e in way.edits]
+    edits = list(dict.fromkeys(_edit(e) for e in way.edits))
     text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
     if way.lost:
         text += f"; this loses {', '.join(way.lost)}"
@@ -365,13 +380,21 @@ def _way(way: Any) -> str:
     return text
 
 
+# What make's LLVM=1 answers with y.
+_LLVM = frozenset(("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", *_ASKED_OF_TOOLS.values()))
+
+
 def _edit(edit: Any) -> str:
     if not edit.tool:
-        return f"# CONFIG_{edit.name} is not set" if edit.value == "n" else f"CONFIG_{edit.name}={edit.value}"
+        return _line(edit.name, edit.value)
+    if edit.value == "y" and edit.name in _LLVM:
+        return "build with LLVM=1"
     if edit.name == "RUST_IS_AVAILABLE":
         return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
     if edit.name.endswith("_VERSION") and edit.value.isdigit():
-        return f"{_TOOLS.get(edit.name, 'a tool')} {_dotted(edit.name, int(edit.value))} ({edit.name}={edit.value})"
+        bound = "or earlier" if edit.lowers else "or later"
+        version = _dotted(edit.name, int(edit.value))
+        return f"{_TOOLS.get(edit.name, 'a tool')} {version} {bound} ({edit.name}={edit.value})"
     return f"other tools, so that {edit.name}={edit.value}"
 
 
