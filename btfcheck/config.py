@@ -59,8 +59,13 @@ class Config(Mapping[str, Fact]):
             self.made[name] = self._fact(name, self.words[name])
         return self.made[name]
 
+    def text_of(self, name: str) -> str:
+        """The value of a symbol that is there, unquoted: quicker than its fact."""
+        word = self.words[name]
+        return re.sub(r"\\(.)", r"\1", word[1:-1]) if word[:1] == '"' else word
+
     def _fact(self, name: str, word: str) -> Fact:
-        value = re.sub(r"\\(.)", r"\1", word[1:-1]) if word[:1] == '"' else word
+        value = self.text_of(name)
         start = self.text.rfind(f"\nCONFIG_{name}={word}")
         if word == "n":
             start = max(start, self.text.rfind(f"\n# CONFIG_{name} is not set"))

@@ -149,16 +149,63 @@ def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int] | None:
     return (source, os.stat(source).st_mtime_ns) if os.path.exists(source) else (source, 0)
 
 
+# Tools that grant all that Rust, BTF and LTO ask of tools in every release up to 7.3.
+SUFFICIENT: Mapping[str, str] = {
+    "CC_IS_CLANG": "y", "CLANG_VERSION": "220108", "GCC_VERSION": "0", "AS_IS_LLVM": "y", "AS_VERSION": "220108",
+    "LD_IS_LLD": "y", "LLD_VERSION": "220108", "LD_VERSION": "0", "PAHOLE_VERSION": "130",
+    "RUSTC_VERSION": "109500", "RUSTC_LLVM_VERSION": "220108", "RUST_IS_AVAILABLE": "y",
+}  # fmt: skip
+
+
+def by_facts(facts: Mapping[str, str | None]) -> Rule:
+    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there."""
+    name, number = _either(facts, ("CC_IS_CLANG", "Clang", "CLANG_VERSION"), ("CC_IS_GCC", "GCC", "GCC_VERSION"))
+    told = {
+        "cc-version.sh": f"{name} {number}" if number else None,
+        "as-version.sh": _named(facts, ("AS_IS_LLVM", "LLVM", "AS_VERSION"), ("AS_IS_GNU", "GNU", "AS_VERSION")),
+        "ld-version.sh": _named(facts, ("LD_IS_LLD", "LLD", "LLD_VERSION"), ("LD_IS_BFD", "BFD", "LD_VERSION")),
+        "pahole-version.sh": facts.get("PAHOLE_VERSION"),
+        "rustc-version.sh": facts.get("RUSTC_VERSION"),
+        "rustc-llvm-version.sh": facts.get("RUSTC_LLVM_VERSION"),
+    }
+
+    def rule(command: str) -> str | None:
+        script = re.match(r"\S+/scripts/([\w-]+\.sh)\b", command)
+        if script:
+            return told.get(script[1])
+        word = re.fullmatch(r"set -- (.*?) && echo \$(\d)", command)
+        if word:
+            words = word[1].split()
+            return words[int(word[2]) - 1] if 0 < int(word[2]) <= len(words) else ""
+        quotient = re.fullmatch(r"expr ([0-9]+) / ([1-9][0-9]*)", command)
+        if quotient:
+            return str(int(quotient[1]) // int(quotient[2]))
+        if "/scripts/rust_is_available.sh;" in command:
+            return facts.get("RUST_IS_AVAILABLE")
+        tests = _IF_SUCCESS.fullmatch(command)
+        if tests and (empty := re.fullmatch(r'test -z "(.*)"', tests[1])):
+            return tests[3] if empty[1] else tests[2]
+        return None
+
+    return rule
+
+
+_Kind = tuple[str, str, str]
+
+
+def _either(facts: Mapping[str, str | None], *kinds: _Kind) -> tuple[str, str | None]:
+    return next(((name, facts.get(number)) for flag, name, number in kinds if facts.get(flag) == "y"), ("", None))
+
+
+def _named(facts: Mapping[str, str | None], *kinds: _Kind) -> str | None:
+    name, number = _either(facts, *kinds)
+    return f"{name} {number}" if number else None
+
+
 def _taken(command: str) -> str:
     """What is taken for the answer of a command that may not be run: that it succeeds."""
     found = _IF_SUCCESS.fullmatch(command)
-    if not found:
-        return ""
-    inner, success, failure = found.groups()
-    empty = re.fullmatch(r"test -z \"(.*)\"", inner)
-    if empty:
-        return failure if empty[1] else success
-    return success
+    return found[2] if found else ""
 
 
 def _store() -> str:

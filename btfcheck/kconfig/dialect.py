@@ -252,7 +252,8 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
 
     `leaves` are the symbols whose value is a fact instead of being computed; `toolchain` the
     symbols that the tools decide; `settable` the leaves that a user can set; `numbers` the
-    leaves that are numbers; `constants` what the architecture settles; `computed` maps a leaf
+    leaves that are numbers; `constants` what the architecture settles; `measured` the leaves'
+    values where tools were asked; `computed` maps a leaf
     to (symbol, divisor); `setters` maps a symbol without a prompt to value -> the choice member
     that gives it that value. `instead_of_lto` names what the release offers beside LTO.
     `wrote`: the .config that is judged was written by this release; only then does a symbol
@@ -265,10 +266,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     settable: Set[str] = frozenset()
     numbers: Set[str] = frozenset()
     constants: Mapping[str, str] = {}
+    measured: Mapping[str, str] = {}
     computed: Mapping[str, tuple[str, int]] = {}
     setters: Mapping[str, Mapping[str, str]] = {}
     instead_of_lto: tuple[str, ...] = ()
     wrote: bool = True
+    reach = 0  # how far to look where everything is open; 0 for all the way
+    state: Any = None  # the State whose values it has now
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
@@ -383,6 +387,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             stand_in.item, stand_in.dep, stand_in.list = None, node.dep, node.list
             node = stand_in
         kl.Kconfig._propagate_deps(self, node, visible_if)
+
+    def selects(self, symbol: Any) -> int:
+        """How many `select` lines there are for a symbol."""
+        count, expr = 1, symbol.rev_dep
+        while expr.__class__ is tuple and expr[0] is kl.OR:
+            count, expr = count + 1, expr[1]
+        return count
 
     # What the library drops.
 

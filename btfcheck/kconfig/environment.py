@@ -44,7 +44,8 @@ class Environment(NamedTuple):
 def kernel_version(root: str) -> str:
     """What `make kernelversion` prints in this tree. Raises InputError where there is no kernel's Makefile."""
     text = _read(root, "Makefile")
-    found: dict[str, str] = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", text, re.M))
+    pairs = re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", text, re.M)
+    found: dict[str, str] = dict(pairs)
     if not {"VERSION", "PATCHLEVEL"} <= found.keys():
         raise InputError(f"{root}/Makefile: not the top of a Linux source tree (no VERSION and PATCHLEVEL)")
     numbers = ".".join(n for n in (found["VERSION"], found["PATCHLEVEL"], found.get("SUBLEVEL", "")) if n)

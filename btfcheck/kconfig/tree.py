@@ -5,24 +5,35 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import kconfiglib as kl
 
+from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
+from btfcheck.kconfig.environment import environment
 from btfcheck.model import InputError
+from btfcheck.toolchain import tools
 
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
+_FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
+_DEEPEST = 20_000  # calls: a symbol of a thousand selects is an expression a thousand deep
 _BESIDE_LTO = ("AUTOFDO_CLANG", "PROPELLER_CLANG", "RUST_INLINE_HELPERS")
 
 
 class Tree(KernelKconfig):
     """A loaded tree. Its leaves are the symbols that the tools alone decide.
 
-    `measured` are their values as the tree's own commands gave them.
+    `measured` are their values as the tree's own commands gave them. `missing` says what tools
+    that are not there take away; `assumed` are the commands whose answers are assumptions.
     """
+
+    reach = 4
+    missing: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def __init__(self, root: str, environment: Mapping[str, str], shell: Shell) -> None:
         self.root = root
@@ -60,7 +71,7 @@ class Tree(KernelKconfig):
     def _leaves(self) -> set[str]:
         """Symbols whose value comes from $(...) or other such symbols, and from nothing else."""
         found: set[str] = set()
-        asked = [s for s in self.macro_lines if s.__class__ is kl.Symbol and s.defaults]
+        asked = [s for s in self.macro_lines if s.__class__ is kl.Symbol and s.defaults and s.orig_type in _FACTS]
         while True:
             more = {s.name for s in asked if s.name not in found and self._only_tools(s, found)}
             if not more:
@@ -78,12 +89,46 @@ def _asks(symbol: Any) -> bool:
     return any(node.prompt for node in symbol.nodes)
 
 
+def open_tree(
+    root: str, variables: Mapping[str, str], arch: str = "", *, facts: Mapping[str, str | None] | None = None
+) -> Tree:
+    """Load the tree at `root` for the toolchain that make's `variables` choose.
+
+    `arch` is what to build for where ARCH is not given. With `facts` (CLANG_VERSION, PAHOLE_VERSION
+    ... as a .config records them) no command of the tree is run: what follows from them is answered,
+    the rest taken to succeed; without a compiler among them a sufficient toolchain is taken.
+    Raises InputError.
+    """
+    root = os.path.realpath(root)
+    around = environment(root, tools.resolve(variables), arch, probe=facts is None)
+    rule = None
+    if facts is not None:
+        known = facts if "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC")) else {**SUFFICIENT, **facts}
+        rule = by_facts(known)
+        around = around._replace(values={**around.values, **_texts(known)})
+    shell = Answers(root, around, execute=facts is None, rule=rule)
+    try:
+        tree = load(root, around.values, shell)
+    finally:
+        shell.close()
+    tree.missing = around.missing
+    tree.assumed = tuple(shell.assumed)
+    return tree
+
+
+def _texts(facts: Mapping[str, str | None]) -> dict[str, str]:
+    """What make itself would have asked the tools."""
+    names = ("CC_VERSION_TEXT", "RUSTC_VERSION_TEXT", "PAHOLE_VERSION")
+    return {name: value for name in names if (value := facts.get(name)) is not None}
+
+
 def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
     """Parse the tree at `root` (an absolute path).
 
     Raises InputError with file:line for an unknown keyword, a broken file, a `source` that cannot
     be read, a compiler that the tree refuses.
     """
+    sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
     try:
         return Tree(root, environment, shell)
     except kl.KconfigError as error:
