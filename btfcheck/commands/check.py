@@ -111,7 +111,9 @@ def check_config(
     facts.computed = computed_facts(facts, entries)
     facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
     if facts.probed:
-        facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
+        rust = facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
+        if source is not None and not shell:  # its own script was not asked
+            source.measured = {**source.measured, "RUST_IS_AVAILABLE": rust.value or "n"}
     for rule in ruleset.rules.values():
         found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
         report.outcomes += found
@@ -137,6 +139,8 @@ def _open_tree(
     from btfcheck.kconfig.tree import open_tree
 
     said = None if shell else {n: f.value for n in _TOOL_FACTS if (f := facts.live.get(n) or facts.recorded.get(n))}
+    if said is not None and facts.complete and not facts.probed:
+        said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
     loaded = open_tree(tree, given, facts.arch, facts=said)
     if console:
         for text in loaded.missing:

@@ -20,6 +20,7 @@ from btfcheck.toolchain import tools
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
 _FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
+_FOR_RUST = ("PAHOLE_VERSION", "RUSTC_VERSION", "RUSTC_LLVM_VERSION")
 _DEEPEST = 20_000  # calls: a symbol of a thousand selects is an expression a thousand deep
 _BESIDE_LTO = ("AUTOFDO_CLANG", "PROPELLER_CLANG", "RUST_INLINE_HELPERS")
 
@@ -102,8 +103,12 @@ def open_tree(
     root = os.path.realpath(root)
     around = environment(root, tools.resolve(variables), arch, probe=facts is None)
     rule = None
+    lacking: list[str] = []
+    known: Mapping[str, str | None] = {}
     if facts is not None:
-        known = facts if "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC")) else {**SUFFICIENT, **facts}
+        compiler = "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC"))
+        lacking = [n for n in (_FOR_RUST if compiler else SUFFICIENT) if facts.get(n) is None]
+        known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
         rule = by_facts(known)
         around = around._replace(values={**around.values, **_texts(known)})
     shell = Answers(root, around, execute=facts is None, rule=rule)
@@ -112,7 +117,7 @@ def open_tree(
     finally:
         shell.close()
     tree.missing = around.missing
-    tree.assumed = tuple(shell.assumed)
+    tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *shell.assumed)
     return tree
 
 
