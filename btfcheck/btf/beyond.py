@@ -8,7 +8,8 @@ returns a Remark or None.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from btfcheck.btf.causes import RUST_INTS, is_bindgen_name, is_rust_name
@@ -24,6 +25,7 @@ from btfcheck.btf.format import (
     INT,
     KINDS,
     MODIFIERS,
+    NAME_SHOWN,
     PTR,
     STRUCT,
     UNION,
@@ -33,17 +35,37 @@ from btfcheck.btf.format import (
 from btfcheck.model import Severity
 
 _DEEPEST = 32
+_MOST_NAMES = 1000
 # Where a string may be Rust's; each is then looked at as a whole.
 _RUST_MARK = re.compile(rb"::|<|\{[cvia]|__bindgen_|\0(?=_bitfield_|_R[A-Z]|_ZN|[&(\[]|\*(?:const|mut) |dyn )")
 
 
 class Remark(NamedTuple):
-    """One rule's remark on one blob: `names` are what it is about, in the order of ids."""
+    """One rule's remark on one blob: `names` are what it is about, the first thousand of `number`."""
 
     rule: str
     severity: Severity
     message: str
     names: tuple[str, ...]
+    number: int
+
+
+class _Names:
+    """Counts names, and keeps the first thousand."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+        self.number = 0
+
+    def add(self, make: Callable[[], str]) -> None:
+        self.number += 1
+        if len(self.kept) < _MOST_NAMES:
+            self.kept.append(make())
+
+    def remark(self, rule: str, severity: Severity, message: str) -> Remark | None:
+        if not self.number:
+            return None
+        return Remark(rule, severity, message.format(self.number), tuple(self.kept), self.number)
 
 
 def remarks(btf: Btf, assumes_sorted: bool) -> list[Remark]:
@@ -64,7 +86,7 @@ def _own(btf: Btf, *kinds: int) -> Iterator[tuple[int, int]]:
 
 
 def _name(btf: Btf, at: int) -> str:
-    return text(btf.bytes_at(btf.words[at]))
+    return text(btf.bytes_at(btf.words[at], NAME_SHOWN))
 
 
 # -- names that stand for more than one thing -----------------------------------------------------------
@@ -72,30 +94,26 @@ def _name(btf: Btf, at: int) -> str:
 
 def duplicates(btf: Btf) -> Remark | None:
     """BTF404: structs, unions or enums of one name whose layouts differ."""
-    names = []
+    names = _Names()
     for kinds, word in (((STRUCT,), "struct"), ((UNION,), "union"), ((ENUM, ENUM64), "enum")):
-        first: dict[int, tuple[int, int]] = {}
-        several: dict[int, list[tuple[int, int]]] = {}
+        by_name: dict[int, list[int]] = {}
         for tid, at in sorted(_own(btf, *kinds)):
-            name = btf.words[at]
-            if not name:
-                continue
-            if name in first:
-                several.setdefault(name, [first[name]]).append((tid, at))
-            else:
-                first[name] = tid, at
-        for name, ids in several.items():
-            if len({_layout(btf, tid, at) for tid, at in ids}) > 1:
-                shown = ", ".join(str(tid) for tid, _ in ids[:8])
-                names.append(f"{word} {text(btf.bytes_at(name))} (ids {shown}{', ...' if len(ids) > 8 else ''})")
-    if not names:
-        return None
-    return Remark("BTF404", Severity.NOTE, f"{len(names)} names stand for types of different layout", tuple(names))
+            if btf.words[at]:
+                by_name.setdefault(btf.words[at], []).append(tid)
+        for name, ids in by_name.items():
+            if len(ids) > 1 and len({_layout(btf, tid) for tid in ids}) > 1:
+                names.add(partial(_duplicate, btf, word, name, ids))
+    return names.remark("BTF404", Severity.NOTE, "{} names stand for types of different layout")
 
 
-def _layout(btf: Btf, tid: int, at: int) -> tuple[int, ...]:
+def _duplicate(btf: Btf, word: str, name: int, ids: list[int]) -> str:
+    shown = ", ".join(map(str, ids[:8]))
+    return f"{word} {text(btf.bytes_at(name, NAME_SHOWN))} (ids {shown}{', ...' if len(ids) > 8 else ''})"
+
+
+def _layout(btf: Btf, tid: int) -> tuple[int, ...]:
     """Size, and the name and place of every member."""
-    words = btf.words
+    words, at = btf.record(tid)
     width = ELEMENT_WORDS[btf.kind(tid)]
     end = at + 3 + width * (words[at + 1] & btf.vlen_mask)
     return words[at + 2], *words[at + 3 : end : width], *words[at + 2 + width : end : width]
@@ -104,16 +122,15 @@ def _layout(btf: Btf, tid: int, at: int) -> tuple[int, ...]:
 def int_twins(btf: Btf) -> Remark | None:
     """BTF406: base types of one name and different sizes or encodings."""
     seen: dict[tuple[int, int], int] = {}
-    names = []
+    names = _Names()
     for kind in (INT, FLOAT):
         for _, at in _own(btf, kind):
             name = btf.words[at]
             what = btf.words[at + 2] << 32 | (btf.words[at + 3] if kind == INT else 0)
             if name and seen.setdefault((kind, name), what) != what:
-                names.append(f"{KINDS[kind]} {_name(btf, at)}: {seen[kind, name] >> 32} and {what >> 32} bytes")
-    if not names:
-        return None
-    return Remark("BTF406", Severity.WARNING, "base types of one name differ", tuple(names))
+                sizes = f"{seen[kind, name] >> 32} and {what >> 32} bytes"
+                names.add(partial("{} {}: {}".format, KINDS[kind], _name(btf, at), sizes))
+    return names.remark("BTF406", Severity.WARNING, "base types of one name differ")
 
 
 # -- Rust ------------------------------------------------------------------------------------------------
@@ -121,14 +138,19 @@ def int_twins(btf: Btf) -> Remark | None:
 
 def rust_types(btf: Btf) -> Remark | None:
     """BTF405: types whose names, members or base types are Rust's."""
-    names = [f"INT {name}" for _, at in _own(btf, INT, FLOAT) if (name := _name(btf, at)) in RUST_INTS]
+    names = _Names()
+    for _, at in _own(btf, INT, FLOAT):
+        if (name := _name(btf, at)) in RUST_INTS:
+            names.add(partial("INT {}".format, name))
     rust, bindgen = _rust_strings(btf)
     for tid, at in sorted(_own(btf, STRUCT, UNION, ENUM, ENUM64, FUNC)) if rust or bindgen else ():
         if btf.words[at] in rust or _has_member(btf, tid, at, bindgen):
-            names.append(f"{KINDS[btf.kind(tid)]} {_name(btf, at) or f'(anonymous, id {tid})'}")
-    if not names:
-        return None
-    return Remark("BTF405", Severity.WARNING, f"{len(names)} types came from Rust", tuple(names))
+            names.add(partial(_labelled, btf, tid, at))
+    return names.remark("BTF405", Severity.WARNING, "{} types came from Rust")
+
+
+def _labelled(btf: Btf, tid: int, at: int) -> str:
+    return f"{KINDS[btf.kind(tid)]} {_name(btf, at) or f'(anonymous, id {tid})'}"
 
 
 def _rust_strings(btf: Btf) -> tuple[set[int], set[int]]:
@@ -142,7 +164,7 @@ def _rust_strings(btf: Btf) -> tuple[set[int], set[int]]:
             continue
         start = strings.rfind(0, 0, max(mark.end(), 1)) + 1
         done = strings.index(0, start)
-        name = text(strings[start:done])
+        name = text(strings[start : min(done, start + NAME_SHOWN)])
         if is_rust_name(name):
             rust.add(start)
         elif is_bindgen_name(name):
@@ -162,13 +184,13 @@ def _has_member(btf: Btf, tid: int, at: int, names: set[int]) -> bool:
 def unsorted(btf: Btf) -> Remark | None:
     """BTF407: anonymous types come first, then the others by name, as strcmp compares."""
     last = b""
-    words, strings = btf.words, btf.strings
     for tid, at in enumerate(btf.starts[1:], 1):
-        offset = words[at]
-        name = strings[offset : strings.index(0, offset)]
+        name = btf.bytes_at(btf.words[at])
         if name < last:
             message = "the types are not sorted by name, and this kernel searches them as if they were"
-            return Remark("BTF407", Severity.WARNING, message, (f"[{tid}] {text(name)} stands behind {text(last)}",))
+            names = _Names()
+            names.add(partial("[{}] {} stands behind {}".format, tid, text(name), text(last)))
+            return names.remark("BTF407", Severity.WARNING, message)
         last = name
     return None
 
@@ -188,15 +210,16 @@ def by_value(btf: Btf) -> Remark | None:
         for tid, params in lists.items()
         if not odd.keys().isdisjoint(params)
     }
-    names = []
+    names = _Names()
     for _, at in _own(btf, FUNC) if protos else ():
         if words[at + 2] in protos:
-            other = protos[words[at + 2]]
-            names.append(f"{_name(btf, at)}({declare(btf, other)}): {odd[other]}")
-    if not names:
-        return None
-    message = f"{len(names)} functions take arguments by value whose place in registers BTF cannot tell"
-    return Remark("BTF408", Severity.NOTE, message, tuple(names))
+            names.add(partial(_taking, btf, at, protos[words[at + 2]], odd))
+    message = "{} functions take arguments by value whose place in registers BTF cannot tell"
+    return names.remark("BTF408", Severity.NOTE, message)
+
+
+def _taking(btf: Btf, at: int, argument: int, odd: dict[int, str]) -> str:
+    return f"{_name(btf, at)}({declare(btf, argument)}): {odd[argument]}"
 
 
 class Layouts:

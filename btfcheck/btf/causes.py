@@ -14,7 +14,8 @@ from btfcheck.btf.format import INT, Btf
 
 # Generics, paths, references, tuples, slices, closures, vtables; mangled names, v0 and legacy.
 _RUST = re.compile(
-    r"::|<.*>|^&|^\(|^\[|\{(closure|vtable|impl|async)|^\*(const|mut) |^dyn |^_R[A-Z]|^_ZN.*17h[0-9a-f]{16}E"
+    r"::|<.*>|^&|^\(|^\[|\{(closure|vtable|impl|async)|^\*(const|mut) |^dyn "
+    r"|^_R(C[s0-9]|N[a-zA-Z][CMXYNIB]|I[CMXYNB]|[MXY][CNs])|^_ZN.*17h[0-9a-f]{16}E"
 )
 RUST_INTS = frozenset(
     ("u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "()", "!")

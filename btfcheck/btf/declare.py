@@ -70,7 +70,7 @@ def declare(btf: Btf, tid: int, inner: str = "", depth: int = 0) -> str:
 
 def short(btf: Btf, offset: int) -> str:
     """A string as people read it, not longer than a line."""
-    name = text(btf.bytes_at(offset)[: _NAME + 1])
+    name = text(btf.bytes_at(offset, _NAME + 1))
     return name if len(name) <= _NAME else f"{name[:_NAME]}..."
 
 
@@ -85,6 +85,8 @@ def _head(btf: Btf, tid: int, kind: int) -> str:
 
 
 def _parameters(btf: Btf, tid: int, depth: int = 0) -> str:
+    if depth > 4:
+        return "..."  # parameters of parameters of parameters fan out
     shown = []
     for i, (name, other) in enumerate(btf.elements(tid)):
         if i == _MOST_PARAMETERS:

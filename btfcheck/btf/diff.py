@@ -33,8 +33,10 @@ from btfcheck.btf.format import (
     text,
 )
 from btfcheck.btf.listing import signed
+from btfcheck.model import InputError
 
 _DEEPEST = 16
+_LEAST_BUDGET, _SHARE = 16 << 20, 8  # characters, and characters for each byte of the input
 _MOST_LINES = 4000  # of a definition that is compared line by line: that takes the square of it
 _LONGEST = 4096  # characters of a type spelled out; only mischief nests that far
 _WORDS = {
@@ -87,7 +89,9 @@ def _named(btf: Btf) -> dict[tuple[str, str], set[Lines]]:
         kind = btf.kind(tid)
         name = btf.name(tid)
         if name and kind in _WORDS:
-            found.setdefault((_WORDS[kind], name), set()).add(tuple(spelled.definition(tid)))
+            lines = tuple(spelled.definition(tid))
+            spelled.spend(sum(map(len, lines)))
+            found.setdefault((_WORDS[kind], name), set()).add(lines)
     return found
 
 
@@ -97,6 +101,7 @@ class Spelling:
     def __init__(self, btf: Btf) -> None:
         self.btf = btf
         self.known: dict[int, str] = {}
+        self.budget = _LEAST_BUDGET + _SHARE * (4 * len(btf.words) + len(btf.strings))
 
     def definition(self, tid: int) -> Iterator[str]:
         """The lines that define a named type."""
@@ -123,7 +128,14 @@ class Spelling:
             return "..."
         found = self._spell(tid, depth)[:_LONGEST]
         self.known[tid] = found
+        self.spend(len(found))
         return found
+
+    def spend(self, characters: int) -> None:
+        """Text must not outgrow the input: types that fan out without a name end here."""
+        self.budget -= characters
+        if self.budget < 0:
+            raise InputError("too large to compare once its types are spelled out")
 
     def _spell(self, tid: int, depth: int) -> str:
         btf = self.btf

@@ -29,6 +29,7 @@ from btfcheck.btf.format import (
 _DISTILLED = frozenset((INT, FLOAT, ENUM, STRUCT, UNION, FWD))
 _MATCHED = _DISTILLED | {ENUM64}
 _BY_SIZE = frozenset((INT, FLOAT, ENUM, ENUM64))
+_LONGEST = 256  # modifiers and arrays in a row; more is mischief
 _COMPOSITE = frozenset((STRUCT, UNION))
 
 
@@ -45,11 +46,11 @@ def relocate(btf: Btf, vmlinux: Btf, report: Callable[[Fault], None]) -> None:
     for tid, others in several.items():
         report(_fault(distilled, tid, "B.2", EINVAL, f"distilled base BTF type '{distilled.name(tid)}' [{tid}], size "
                       f"{distilled.third(tid)} has multiple candidates of the same size (ids {others}) in base BTF"))
-    for tid in range(1, distilled.count):
-        if tid not in found and tid not in several:
+    for tid in range(1, distilled.count) if not several else ():
+        if tid not in found:
             message = f"distilled base BTF type '{distilled.name(tid)}' [{tid}] is not mapped to base BTF id"
             report(_fault(distilled, tid, "B.3", EINVAL, message))
-    if len(found) == distilled.count - 1:
+    if len(found) == distilled.count - 1 and not several:
         _strings(btf, distilled, found, report)
 
 
@@ -74,7 +75,7 @@ def _bad_kinds(distilled: Btf) -> list[Fault]:
 
 
 def _matches(btf: Btf, distilled: Btf, vmlinux: Btf) -> tuple[set[int], dict[int, list[int]]]:
-    """(distilled ids with one match in vmlinux, {ids with several: those})."""
+    """(distilled ids with a match in vmlinux, {the first one with two: those})."""
     embedded = _embedded(btf, distilled)
     by_name: dict[bytes, list[int]] = {}
     for tid in range(1, distilled.count):
@@ -90,7 +91,7 @@ def _matches(btf: Btf, distilled: Btf, vmlinux: Btf) -> tuple[set[int], dict[int
         if vmlinux.kinds[tid] in _COMPOSITE:
             words, at = vmlinux.record(tid)
             composites[words[at]] = composites.get(words[at], 0) + 1
-    found: dict[int, list[int]] = {}
+    found: dict[int, int] = {}
     for tid, name in candidates:
         words, at = vmlinux.record(tid)
         kind = vmlinux.kinds[tid]
@@ -99,8 +100,10 @@ def _matches(btf: Btf, distilled: Btf, vmlinux: Btf) -> tuple[set[int], dict[int
             if (not sized or words[at + 2] == distilled.third(other)) and _is_alike(
                 distilled, other, vmlinux, tid, other in embedded
             ):
-                found.setdefault(other, []).append(tid)
-    return {t for t, ids in found.items() if len(ids) == 1}, {t: ids for t, ids in found.items() if len(ids) > 1}
+                if other in found:  # here the kernel gives up
+                    return set(found), {other: [found[other], tid]}
+                found[other] = tid
+    return set(found), {}
 
 
 def _name(btf: Btf, tid: int) -> bytes:
@@ -137,7 +140,7 @@ def _embedded(btf: Btf, distilled: Btf) -> set[int]:
         if btf.kind(tid) not in _COMPOSITE:
             continue
         for _, other, _ in btf.elements(tid):
-            for _ in range(btf.count):
+            for _ in range(_LONGEST):
                 if other >= btf.count:
                     break
                 kind = btf.kind(other)

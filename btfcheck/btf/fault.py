@@ -55,7 +55,7 @@ class Verdict(NamedTuple):
     """What a kernel says of BTF.
 
     `accepted`, `errno` (0 when accepted) and `message` are the kernel's first verdict; `faults` lists that
-    one and all independent others, at most `verify.MOST_FAULTS` of them; `dropped` counts the rest.
+    one and all independent others; `truncated` says that there are more than `verify.MOST_FAULTS`.
     `notes` tells what the verdict rests on, where that is not plain.
     """
 
@@ -63,7 +63,7 @@ class Verdict(NamedTuple):
     errno: int
     message: str
     faults: tuple[Fault, ...] = ()
-    dropped: int = 0
+    truncated: bool = False
     notes: tuple[str, ...] = ()
 
 

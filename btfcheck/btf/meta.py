@@ -29,6 +29,7 @@ from btfcheck.btf.format import (
     MAX_NAME_OFFSET,
     MAX_TYPE,
     MAX_TYPES,
+    NAME_SHOWN,
     PTR,
     RESTRICT,
     STRUCT,
@@ -57,7 +58,6 @@ _NAME_RULES = frozenset(
     for number in numbers
 ) | {"STRUCT.2", "UNION.2", "ENUM.3", "ENUM64.3", "TYPEDEF.4", "FWD.3", "FUNC.1", "VAR.4", "DATASEC.4", "Y6"}
 
-NAME_SHOWN = 600  # characters of a name that a fault keeps
 Report = Callable[[Fault], None]
 
 
@@ -187,11 +187,11 @@ class _Record:
         return self.of_element(self.make(f"{self.label}.{number}", line, message), at)
 
     def of_element(self, found: Fault, at: int) -> Fault:
-        name = text(self.btf.bytes_at(self.words[at])[:NAME_SHOWN]) if self.kind != DATASEC else ""
+        name = text(self.btf.bytes_at(self.words[at], NAME_SHOWN)) if self.kind != DATASEC else ""
         return found._replace(member=name, position=(at - self.at - 3) // ELEMENT_WORDS[self.kind])
 
     def make(self, rule: str, line: str, reason: str, errno: int = EINVAL, stream: bool = False) -> Fault:
-        name = text(self.btf.bytes_at(self.name_off)[:NAME_SHOWN]) if self.name_off else ""
+        name = text(self.btf.bytes_at(self.name_off, NAME_SHOWN)) if self.name_off else ""
         label = KINDS[self.kind] if self.kind < len(KINDS) else ""
         return fault(rule, line, reason, errno, type_id=self.tid, kind=label, name=name, stream=stream)
 
@@ -262,7 +262,7 @@ def _reference(r: _Record) -> Iterator[Fault]:
     if r.kind == TYPEDEF:
         yield from _name(r, "4", r.identifier(r.name_off))
     elif r.kind == TYPE_TAG:
-        yield from _name(r, "4", bool(r.btf.bytes_at(r.name_off)))
+        yield from _name(r, "4", bool(r.btf.bytes_at(r.name_off, 1)))
     else:
         yield from _name(r, "4", not r.name_off)
 
@@ -406,7 +406,7 @@ def _decl_tag(r: _Record) -> Iterator[Fault]:
     if cut := r.needs(4):
         yield cut
         return
-    yield from _name(r, "2", bool(r.btf.bytes_at(r.name_off)), "Invalid value")
+    yield from _name(r, "2", bool(r.btf.bytes_at(r.name_off, 1)), "Invalid value")
     yield from _vlen_and_kflag(r, "3", "4", r.rules.tag_kflag)
     if signed(r.words[r.at + 3]) < -1:
         yield r.fault("5", "Invalid component_idx")

@@ -32,6 +32,7 @@ from btfcheck.btf.format import (
     INT,
     KINDS,
     MODIFIERS,
+    NAME_SHOWN,
     NEEDS_RESOLVE,
     NO_SIZE,
     PTR,
@@ -45,9 +46,9 @@ from btfcheck.btf.format import (
     text,
 )
 from btfcheck.btf.listing import entry_line, member_line, signed, type_line
-from btfcheck.btf.meta import NAME_SHOWN
 
 _DEPTH = 32
+_LONG_LINE = 4096
 _NEW, _OPEN, _RESOLVED = range(3)
 _UNDECIDED, _POINTER, _AGGREGATE = range(3)
 _NOT_KNOWN = 1 << 62  # a width that fits nowhere
@@ -93,6 +94,7 @@ class Resolver:
         self.state = bytearray(self.count)
         self.target = [0] * self.count
         self.totals: dict[int, int] = {}  # of arrays, in bytes
+        self.line = 0, ""  # of the type that was last at fault
         self.stack: list[list[int]] = []  # [id, next member]
         self.mode = _UNDECIDED
         # Memos for types whose resolving is over: the bits that a member takes, and whether it is sized.
@@ -104,7 +106,7 @@ class Resolver:
             tid = match.start()
             if tid:
                 self.width[tid] = self._plain_bits(tid)
-        for tid in tainted:
+        for tid in [tid for tid in tainted if tid < self.count]:
             self._mark_tainted(tid)
 
     # -- the loop over all types ---------------------------------------------------------------------------
@@ -254,8 +256,11 @@ class Resolver:
     def _mark_tainted(self, tid: int) -> None:
         self.tainted.add(tid)
         self.state[tid] = _RESOLVED
-        self.usable[tid] = 1
-        self.width[tid] = 0
+        # What may not be referred to at all stays so, whatever else is wrong with it.
+        if self.kinds[tid] not in SOURCE_ONLY:
+            self.usable[tid] = 1
+            if self.kinds[tid] not in NO_SIZE:
+                self.width[tid] = 0
 
     # -- the machine ---------------------------------------------------------------------------------------
 
@@ -330,12 +335,17 @@ class Resolver:
         return self._is_source_only(tid) or self.kinds[tid] in NO_SIZE
 
     def _refuse(self, tid: int, rule: str, message: str, errno: int = EINVAL) -> Refused:
-        line = type_line(self.btf, tid, self.words, self.starts[tid])
+        if self.line[0] != tid:
+            # The line of a prototype can be a megabyte, and each of its parameters can be at fault: only the
+            # verdict's own has to be whole.
+            line = type_line(self.btf, tid, self.words, self.starts[tid])
+            self.line = tid, line if not self.line[0] else line[:_LONG_LINE]
+        line = self.line[1]
         return Refused(self._fault(tid, rule, line, message, errno))
 
     def _fault(self, tid: int, rule: str, line: str, reason: str, errno: int = EINVAL) -> Fault:
         kind = KINDS[self.kinds[tid]]
-        name = text(self.btf.bytes_at(self.words[self.starts[tid]])[:NAME_SHOWN])
+        name = text(self.btf.bytes_at(self.words[self.starts[tid]], NAME_SHOWN))
         return fault(rule, line, reason, errno, type_id=tid, kind=kind, name=name)
 
     # -- steps: what the type on top of the stack does -----------------------------------------------------
@@ -466,7 +476,7 @@ class Resolver:
         if shown:
             member[1] = shown
         line = member_line(self.btf, member, 0, self.words[self.starts[tid] + 1] >> 31)
-        name = text(self.btf.bytes_at(member[0])[:NAME_SHOWN])
+        name = text(self.btf.bytes_at(member[0], NAME_SHOWN))
         position = (at - self.starts[tid] - 3) // 3
         return self._fault(tid, rule, line, message)._replace(member=name, position=position)
 

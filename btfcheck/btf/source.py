@@ -12,13 +12,12 @@ from typing import NamedTuple
 from btfcheck import payload, release
 from btfcheck.btf.format import Machine
 from btfcheck.btf.verify import MODULE, USER, VMLINUX
-from btfcheck.image import ET_REL, Image, expansion_limit
+from btfcheck.image import ET_REL, Image
 from btfcheck.model import InputError, UsageError
 from btfcheck.release import Release
 
 SYSFS = "/sys/kernel/btf"
 _BPF = 247  # e_machine of BPF objects
-_MOST = 4 << 30
 _MODULE_NAME = re.compile(r"\.ko(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _KERNEL_NAME = re.compile(r"^(vmlinu[xz]|bzImage|Image|zImage|vmlinux\.)")
 _INSTALLED = re.compile(r"^(?P<root>.*?)/(?:usr/)?lib/modules/(?P<release>[^/]+)(?:/|$)")
@@ -64,7 +63,7 @@ def read(path: str, byteorder: str = "little") -> Source:
             return found
         # Compressed kernels of some architectures are ELF files themselves.
         try:
-            data = payload.embedded(data, _MOST)
+            data = payload.embedded(data, _limit(len(data)))
         except InputError:
             raise NoBtfError(f"{path}: no .BTF section (CONFIG_DEBUG_INFO_BTF off, or stripped)") from None
         return _from_kernel(path, data)
@@ -74,7 +73,7 @@ def read(path: str, byteorder: str = "little") -> Source:
         kind = USER if folder != SYSFS else VMLINUX if name == "vmlinux" else MODULE
         return Source(path, bytes(data), kind, machine, release=None if kind == USER else running())
     try:
-        return _from_kernel(path, payload.kernel_payload(data, _MOST))
+        return _from_kernel(path, payload.kernel_payload(data, _limit(len(data))))
     except InputError as error:
         raise error if str(error).startswith(path) else InputError(f"{path}: {error}") from None
 
@@ -86,7 +85,12 @@ def _bytes(path: str) -> payload.Data:
         size = 0
     if os.path.exists(path) and not os.path.isfile(path):
         raise InputError(f"{path}: not a regular file")
-    return payload.open_bytes(path, max(size, expansion_limit(size)))
+    return payload.open_bytes(path, max(size, _limit(size)))
+
+
+def _limit(size: int) -> int:
+    """Bytes that a file of `size` bytes may unpack to: kernels and modules shrink 3 to 8 times."""
+    return (32 << 20) + 12 * size
 
 
 def _looks_like_image(path: str, data: payload.Data) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from btfcheck.btf import chains, meta
@@ -18,6 +19,7 @@ from btfcheck.btf.special import Special
 
 PATHS = USER, VMLINUX, MODULE = ("user", "vmlinux", "module")
 MOST_FAULTS = 100_000
+_MOST_MESSAGE = 4096  # characters of a message behind the first
 _MOST_BYTES = 16 << 20  # of a blob given to the syscall
 UNDECIDED = "depends on the kernel that runs:"  # how a note begins that leaves the verdict open
 _TOO_MANY = "Exceeded max num of types"
@@ -28,13 +30,16 @@ class _Enough(Exception):  # noqa: N818
 
 
 class _Faults:
-    """Collects faults: the first is the verdict. One of each rule and type is kept, the others counted."""
+    """Collects faults: the first is the verdict. One of each rule and type is kept, the others counted.
+
+    Raises _Enough once there are as many as are asked for.
+    """
 
     def __init__(self, first_only: bool) -> None:
         self.first_only = first_only
         self.found: dict[tuple[int, str], Fault] = {}
         self.more: dict[tuple[int, str], int] = {}
-        self.dropped = 0
+        self.truncated = False
         self.tainted: set[int] = set()
 
     def __call__(self, fault: Fault) -> None:
@@ -44,9 +49,10 @@ class _Faults:
         if key in self.found:
             self.more[key] = self.more.get(key, 0) + 1
         elif len(self.found) < MOST_FAULTS:
-            self.found[key] = fault
+            self.found[key] = fault._replace(message=fault.message[:_MOST_MESSAGE]) if self.found else fault
         else:
-            self.dropped += 1
+            self.truncated = True
+            raise _Enough
         if self.first_only:
             raise _Enough
 
@@ -56,7 +62,7 @@ class _Faults:
         faults = tuple(self.found.values())
         if not faults:
             return Verdict(True, 0, "", notes=notes)
-        return Verdict(False, faults[0].errno, faults[0].message, faults, self.dropped, notes)
+        return Verdict(False, faults[0].errno, faults[0].message, faults, self.truncated, notes)
 
 
 class Checked(NamedTuple):
@@ -101,7 +107,7 @@ def check(
         faults.first_only = False
         faults(refused.fault)
     except _Enough:
-        pass
+        complete = complete and btf is not None
     return Checked(faults.verdict(notes), btf, complete)
 
 
@@ -134,7 +140,7 @@ def _whole(
     if path != USER or not rules.special_fields or faults.tainted:
         return ()
     special = Special(btf, rules, faults, kernel_structs)
-    special.check(lambda: _TOO_MANY if btf.dropped else last_line(btf))
+    special.check(lru_cache(lambda: _TOO_MANY if btf.dropped else last_line(btf)))
     return tuple(
         f"{UNDECIDED} a kptr to struct {name}: it needs a destructor if that kernel has such a struct (rule F.13)"
         for name in sorted(special.undecided)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 # Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
 VERBS: dict[str, str] = {
     "check": "judge a .config and the toolchain, before the build",
+    "matrix": "which combinations of Rust, BTF, LTO and pahole are allowed, and which are safe",
     "rules": "list the rules",
     "explain": "print a rule's page",
     "scan": "find Rust in the debug information of C units, after the build",

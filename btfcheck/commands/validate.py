@@ -23,7 +23,7 @@ from btfcheck.btf.fault import ERRNO_NAMES, Fault, Verdict
 from btfcheck.btf.releases import Rules
 from btfcheck.btf.source import NoBtfError, Source
 from btfcheck.btf.split import Base, is_standalone, misfit
-from btfcheck.btf.verify import MODULE, PATHS, UNDECIDED, USER, VMLINUX, Checked
+from btfcheck.btf.verify import MODULE, MOST_FAULTS, PATHS, UNDECIDED, USER, VMLINUX, Checked
 from btfcheck.formats.style import printable
 from btfcheck.model import InputError, Location, Outcome, Report, Severity, Status, UsageError
 from btfcheck.release import Release
@@ -280,8 +280,8 @@ class Judged:
             if any(o.rule == rule and o.status is Status.FINDING for o in self.outcomes):
                 continue
             names = list(remark.names[:10])
-            if len(remark.names) > len(names):
-                names.append(f"... and {len(remark.names) - len(names)} more")
+            if remark.number > len(names):
+                names.append(f"... and {remark.number - len(names)} more")
             self._outcome(rule, Status.FINDING, remark.severity, remark.message, notes=("\n".join(names),))
 
     def ask(self) -> None:
@@ -337,8 +337,8 @@ def _explanation(verdict: Verdict) -> Iterator[str]:
         examples = ", ".join(_subject(fault) for fault in faults[:_SHOWN])
         dots = ", ..." if len(faults) > _SHOWN else ""
         yield f"{len(faults)} more: {reason}: {examples}{dots}" + (f"\nusually: {cause}" if cause else "")
-    if verdict.dropped:
-        yield f"and {verdict.dropped} further faults, not listed"
+    if verdict.truncated:
+        yield f"more than {MOST_FAULTS} faults; the search ended there"
 
 
 def _subject(fault: Fault) -> str:
@@ -361,7 +361,7 @@ def _data(read: Source, kernel: Kernel, verdict: Verdict | None, types: int) -> 
         "errno": None if verdict is None else verdict.errno,
         "message": "" if verdict is None else verdict.message,
         "faults": [] if verdict is None else [_fault_data(fault) for fault in verdict.faults],
-        "dropped": 0 if verdict is None else verdict.dropped,
+        "truncated": verdict is not None and verdict.truncated,
         "notes": [] if verdict is None else list(verdict.notes),
         "types": types,
     }

@@ -58,7 +58,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, codes: list[int], log: bytes = b"
     monkeypatch.setattr(oracle.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(oracle.sys, "platform", "linux")
 
-    def load(number: int, data: bytes, buffer) -> int:
+    def load(number: int, _: bytes, buffer) -> int:
         assert number == 321
         if buffer is not None:
             buffer.value = log
