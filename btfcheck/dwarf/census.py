@@ -6,7 +6,7 @@ that their shape tells. Names stay numbers (offsets of the string section) until
 million such entries and 100,000 names.
 
 What LLVM put into a C unit is Rust's all the same: below a namespace, with a variant part, or reached only
-from there (see leaks.Holdings).
+from there (see holdings.Holdings).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 
 from btfcheck.dwarf.abbrev import DwarfError, Shape, leb, step_of
 from btfcheck.dwarf.constants import AT, FORM, RUST_TAGS, TAG
-from btfcheck.dwarf.leaks import Holdings, label_partial_units
+from btfcheck.dwarf.holdings import Holdings
+from btfcheck.dwarf.partial import label_partial_units
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Debug, Unit
 from btfcheck.dwarf.walk import Targets, skip_entry, walk
