@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
+from btfcheck import cli
 from btfcheck.cli import main
 
 sys.path.append(str(Path(__file__).parents[1] / "kconfig"))
 import small_tree
+
+SCHEMA = json.loads(Path(cli.__file__).with_name("formats").joinpath("report.schema.json").read_text())
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +36,7 @@ def test_rows_assumptions_and_changes(capsys: pytest.CaptureFixture[str]) -> Non
              "--axis", "LTO=thin", "--axis", "MODVERSIONS=off", "--pahole", "1.25"]  # fmt: skip
     code, data, _ = run(words, capsys)
     assert code == 0
+    jsonschema.validate(data, SCHEMA)
     before, after = data["rows"]
     assert before["axes"] == {"kernel": "6.13.7", "RUST": "y", "DEBUG_INFO_BTF": "y", "LTO": "thin",
                               "MODVERSIONS": "off", "pahole": "1.25"}  # fmt: skip
@@ -101,11 +106,13 @@ def test_a_tree_whose_commands_are_not_run(tmp_path: Path, capsys: pytest.Captur
 CONFIG = "# Linux/x86 9.8.7-test Kernel Configuration\nCONFIG_PAHOLE_VERSION=125\nCONFIG_DEBUG_INFO_BTF=y\n"
 
 
-def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any, str]:
+def check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, more: str = ""
+) -> tuple[int, Any, str]:
     root = tmp_path / "linux"
     if not root.exists():
         small_tree.make(tmp_path)
-    (tmp_path / ".config").write_text(CONFIG)
+    (tmp_path / ".config").write_text(CONFIG + more)
     return run(["check", str(tmp_path / ".config"), "--tree", str(root), "--no-probe", *words], capsys)
 
 
@@ -116,6 +123,17 @@ def test_check_quotes_file_and_line_of_the_tree(tmp_path: Path, capsys: pytest.C
     assert found["status"] == "finding"
     assert {(p["path"], p.get("line")) for p in found["locations"]} >= {("init/Kconfig", 27)}
     assert "were not run and taken to succeed" in err
+
+
+def test_check_lists_what_the_tree_does_not_grant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = "CONFIG_HZ_250=y\nCONFIG_STRICT=y\nCONFIG_LTO_BROKEN=y\nCONFIG_DM=y\nCONFIG_NO_SUCH=y\n"
+    _, data, _ = check(tmp_path, capsys, more=more)
+    jsonschema.validate(data, SCHEMA)
+    found = {tuple(s["name"] for s in group["symbols"]): group["clause"] for group in data["not_granted"]}
+    # LTO_BROKEN hangs on a command that was not run, and so was taken to succeed.
+    assert found.keys() == {("HZ_250",)}
+    assert found["HZ_250",]["text"] == "depends on !STRICT"
+    assert found["HZ_250",]["symbols"] == {"STRICT": "y"}
 
 
 def test_check_grants_what_the_tree_grants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
