@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from btfcheck.btf.judge import validate as validate
     from btfcheck.commands.check import check_config as check_config
     from btfcheck.dwarf.leaks import scan as scan
 
@@ -14,6 +15,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "check_config": "btfcheck.commands.check",
     "scan": "btfcheck.dwarf.leaks",
+    "validate": "btfcheck.btf.judge",
 }
 
 

@@ -15,6 +15,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from types import TracebackType
 from typing import NamedTuple
 
@@ -220,10 +221,15 @@ class Image:
 
     @property
     def altlink(self) -> tuple[str, str] | None:
-        """(file name, its build id) of `.gnu_debugaltlink`, which dwz -m writes."""
+        """(name, build id) of the file that `.gnu_debugaltlink` or DWARF 5's `.debug_sup` names (dwz -m)."""
         data = bytes(self.contents(".gnu_debugaltlink"))
+        skip = 0
+        if not data:
+            sup = bytes(self.contents(".debug_sup"))
+            # Version, whether this is the supplementary file itself, name, length of the checksum.
+            data, skip = (sup[3:], 1) if len(sup) > 3 and not sup[2] else (b"", 0)
         end = data.find(b"\0")
-        return (os.fsdecode(data[:end]), data[end + 1 :].hex()) if end > 0 else None
+        return (os.fsdecode(data[:end]), data[end + 1 + skip :].hex()) if end > 0 else None
 
     # -- relocation -------------------------------------------------------------------------------------
 
@@ -381,6 +387,11 @@ class Relocations:
         return [entry[0] for entry in self._entry.iter_unpack(data)]
 
     @cached_property
+    def _sorted(self) -> bool:
+        """As every assembler and linker leaves them, but nothing demands."""
+        return all(a <= b for a, b in pairwise(self._offsets))
+
+    @cached_property
     def _map(self) -> dict[int, list[int]]:
         """Offset -> indices of all its relocations, for tables that are not sorted."""
         found: dict[int, list[int]] = {}
@@ -396,7 +407,7 @@ class Relocations:
             while last < len(column) and column[last] == offset:
                 last += 1
             return list(range(index, last))
-        return self._map.get(offset, [])
+        return [] if self._sorted else self._map.get(offset, [])
 
     def value(self, offset: int, raw: int, size: int) -> int:
         """What the linker would put into the `size` bytes at `offset`, which now hold `raw`.

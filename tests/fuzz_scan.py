@@ -24,6 +24,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from btfcheck.dwarf.judge import Case, judge
 from btfcheck.dwarf.leaks import scan
 from btfcheck.dwarf.writer import build

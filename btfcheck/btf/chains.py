@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from btfcheck.btf.fault import EINVAL, ELOOP, Fault
+from btfcheck.btf.fault import EINVAL, ELOOP, Fault, fault
 from btfcheck.btf.format import KINDS, MODIFIERS, TYPE_TAG, Btf
 from btfcheck.btf.releases import Rules
 
@@ -26,9 +26,9 @@ def check(btf: Btf, rules: Rules, report: Callable[[Fault], None], tainted: set[
         target = words[starts[slot] + 2] - first
         # Most chains end at once, and one link can neither be too long nor out of order.
         if target >= len(kinds) or (target < 0 and btf.base) or modifier[target] or kinds[slot] == TYPE_TAG:
-            fault = _walk(btf, rules, first + slot, good, tainted)
-            if fault:
-                report(fault)
+            found = _walk(btf, rules, first + slot, good, tainted)
+            if found:
+                report(found)
         good = first + slot
         slot = modifier.find(1, slot + 1)
 
@@ -50,11 +50,12 @@ def _walk(btf: Btf, rules: Rules, start: int, good: int, tainted: set[int]) -> F
             return None
         current = btf.third(current)
         if current >= btf.count:
-            return _fault(btf, "G.3", EINVAL, "", start)
+            found = _fault(btf, "G.3", EINVAL, "", start)
+            return found._replace(reason="leads to a type that does not exist")
     if btf.kind(current) not in MODIFIERS:
         return None
     return _fault(btf, "G.1", ELOOP, "Max chain length or cycle detected", start)
 
 
 def _fault(btf: Btf, rule: str, errno: int, message: str, tid: int) -> Fault:
-    return Fault(rule, errno, message, tid, KINDS[btf.kind(tid)], btf.name(tid))
+    return fault(rule, "", message, errno, type_id=tid, kind=KINDS[btf.kind(tid)], name=btf.name(tid))

@@ -31,6 +31,7 @@ NO_SIZE = frozenset((VOID, FWD, FUNC, FUNC_PROTO, DECL_TAG))
 MAX_NAME_OFFSET = 0xFFFFFF
 MAX_TYPE = 0xFFFFF  # the largest id that a record may name
 MAX_TYPES = 0xFFFFE  # and the largest that a record can have
+NAME_SHOWN = 600  # bytes of a name that people get to see
 MAX_IDENTIFIER = 512  # KSYM_NAME_LEN, from 6.1
 
 # Words behind the first three, per element where the kind has a list.
@@ -96,18 +97,20 @@ class Btf:
         words, at = self.record(tid)
         return words[at + 1] >> 31
 
-    def bytes_at(self, offset: int) -> bytes:
-        """The string at an offset; empty where there is none."""
-        if offset >= len(self.strings):
-            return b""
-        return self.strings[offset : self.strings.index(0, offset)]
+    def bytes_at(self, offset: int, most: int = 4096) -> bytes:
+        """The string at an offset, cut at `most` bytes; empty where there is none.
+
+        Many types may share one string of megabytes, so nothing may copy it whole for each of them.
+        """
+        end = self.strings.find(0, offset, offset + most)
+        return self.strings[offset : end if end >= 0 else offset + most]
 
     def name(self, tid: int) -> str:
         """The name of a type as people write it: UTF-8 where it is that."""
         if not tid:
             return "void"
         words, at = self.record(tid)
-        return text(self.bytes_at(words[at]))
+        return text(self.bytes_at(words[at], NAME_SHOWN))
 
     def elements(self, tid: int) -> Iterator[tuple[int, ...]]:
         """The words of each member, parameter, enumerator or section entry."""

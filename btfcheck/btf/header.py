@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from btfcheck.btf.fault import E2BIG, EINVAL, ENOTSUPP, Fault, Refused
+from btfcheck.btf.fault import E2BIG, EINVAL, ENOTSUPP, Refused, fault
 from btfcheck.btf.format import MAX_NAME_OFFSET
 from btfcheck.btf.releases import Rules
 
@@ -22,7 +22,7 @@ class Sections(NamedTuple):
 
 
 def _refuse(rule: str, message: str, errno: int = EINVAL) -> Refused:
-    return Refused(Fault(rule, errno, message, stream=True))
+    return Refused(fault(rule, "", message, errno, stream=True))
 
 
 def read_sections(data: bytes, rules: Rules, path: str, split: bool, byteorder: str) -> Sections:
@@ -103,8 +103,12 @@ def _is_less(one: tuple[int, int], two: tuple[int, int]) -> bool:
 def _check_strings(strings: bytes, split: bool) -> None:
     if split and not strings:
         return
-    if not strings or len(strings) - 1 > MAX_NAME_OFFSET or strings[-1] or (strings[0] and not split):
-        raise _refuse("T", "Invalid string section")
+    if not strings or len(strings) - 1 > MAX_NAME_OFFSET:
+        raise _refuse("T2", "Invalid string section")
+    if strings[-1]:
+        raise _refuse("T3", "Invalid string section")
+    if strings[0] and not split:
+        raise _refuse("T4", "Invalid string section")
 
 
 def _check_layout(offset: int, length: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from btfcheck.btf.fault import EINVAL, ENOTSUPP, Fault
+from btfcheck.btf.fault import EINVAL, ENOTSUPP, Fault, fault
 from btfcheck.btf.format import (
     ARRAY,
     CONST,
@@ -29,6 +29,7 @@ from btfcheck.btf.format import (
     MAX_NAME_OFFSET,
     MAX_TYPE,
     MAX_TYPES,
+    NAME_SHOWN,
     PTR,
     RESTRICT,
     STRUCT,
@@ -57,7 +58,6 @@ _NAME_RULES = frozenset(
     for number in numbers
 ) | {"STRUCT.2", "UNION.2", "ENUM.3", "ENUM64.3", "TYPEDEF.4", "FWD.3", "FUNC.1", "VAR.4", "DATASEC.4", "Y6"}
 
-NAME_SHOWN = 600  # characters of a name that a fault keeps
 Report = Callable[[Fault], None]
 
 
@@ -135,9 +135,9 @@ def check(  # noqa: C901 (the inner loop: a call for each record would double it
         except IndexError:  # an offset beyond the strings, or a record beyond the words
             after = 0
         if not after or after > end:
-            for fault in _examine(btf, rules, tid, at, type_len - 4 * at):
-                report(fault)
-                if fault.stream:
+            for found in _examine(btf, rules, tid, at, type_len - 4 * at):
+                report(found)
+                if found.stream:
                     return False
             after = at + _length(info, mask)
         if tid <= MAX_TYPES:
@@ -149,7 +149,7 @@ def check(  # noqa: C901 (the inner loop: a call for each record would double it
         at = after
     left = type_len - 4 * at
     if left:
-        report(Fault("Y3", EINVAL, f"[{tid}] meta_left:{left} meta_needed:12", tid, stream=True))
+        report(fault("Y3", f"[{tid}]", f"meta_left:{left} meta_needed:12", type_id=tid, stream=True))
     return not left
 
 
@@ -180,32 +180,27 @@ class _Record:
 
     def fault(self, number: str, message: str, errno: int = EINVAL) -> Fault:
         """A fault of the type, its line in front of the message."""
-        line = f"{type_line(self.btf, self.tid, self.words, self.at)} {message}"
-        return self._make(f"{self.label}.{number}", line, errno)
-
-    def bare(self, rule: str, message: str, stream: bool = False) -> Fault:
-        """A fault whose message stands alone."""
-        return self._make(rule, message, stream=stream)
+        return self.make(f"{self.label}.{number}", type_line(self.btf, self.tid, self.words, self.at), message, errno)
 
     def member(self, number: str, at: int, line: str, message: str) -> Fault:
         """A fault of the element at word `at`."""
-        member = text(self.btf.bytes_at(self.words[at])) if self.kind != DATASEC else ""
-        return self._make(f"{self.label}.{number}", f"{line} {message}", member=member)
+        return self.of_element(self.make(f"{self.label}.{number}", line, message), at)
 
-    def _make(
-        self, rule: str, message: str, errno: int = EINVAL, member: str = "", stream: bool = False
-    ) -> Fault:
-        name = text(self.btf.bytes_at(self.name_off)[:NAME_SHOWN]) if self.name_off else ""
+    def of_element(self, found: Fault, at: int) -> Fault:
+        name = text(self.btf.bytes_at(self.words[at], NAME_SHOWN)) if self.kind != DATASEC else ""
+        return found._replace(member=name, position=(at - self.at - 3) // ELEMENT_WORDS[self.kind])
+
+    def make(self, rule: str, line: str, reason: str, errno: int = EINVAL, stream: bool = False) -> Fault:
+        name = text(self.btf.bytes_at(self.name_off, NAME_SHOWN)) if self.name_off else ""
         label = KINDS[self.kind] if self.kind < len(KINDS) else ""
-        message = message.rsplit("\n", 1)[-1]
-        return Fault(rule, errno, message, self.tid, label, name, member[:NAME_SHOWN], stream=stream)
+        return fault(rule, line, reason, errno, type_id=self.tid, kind=label, name=name, stream=stream)
 
     def needs(self, size: int) -> Fault | None:
         """The fault of a record that is cut off."""
         if self.left >= size:
             return None
         line = type_line(self.btf, self.tid, self.words, self.at, details=False)
-        return self._make(f"{self.label}.1", f"{line} meta_left:{self.left} meta_needed:{size}", stream=True)
+        return self.make(f"{self.label}.1", line, f"meta_left:{self.left} meta_needed:{size}", stream=True)
 
     def offset_exists(self, offset: int) -> bool:
         return offset <= MAX_NAME_OFFSET and offset < len(self.btf.strings)
@@ -218,13 +213,13 @@ class _Record:
 def _examine(btf: Btf, rules: Rules, tid: int, at: int, left: int) -> Iterator[Fault]:
     r = _Record(btf, rules, tid, at, left - 12)
     if r.info & _RESERVED and not rules.wide_vlen:
-        yield r.bare("Y4", f"[{tid}] Invalid btf_info:{r.info:x}", stream=True)
+        yield r.make("Y4", f"[{tid}]", f"Invalid btf_info:{r.info:x}", stream=True)
         return
     if r.kind == 0 or r.kind >= len(KINDS):
-        yield r.bare("Y5", f"[{tid}] Invalid kind:{r.kind}", stream=True)
+        yield r.make("Y5", f"[{tid}]", f"Invalid kind:{r.kind}", stream=True)
         return
     if not r.offset_exists(r.name_off):
-        yield r.bare("Y6", f"[{tid}] Invalid name_offset:{r.name_off}")
+        yield r.make("Y6", f"[{tid}]", f"Invalid name_offset:{r.name_off}")
     yield from _KIND_RULES[r.kind](r)
 
 
@@ -250,7 +245,7 @@ def _int(r: _Record) -> Iterator[Fault]:
     bits = (data & 0xFF) + (data >> 16 & 0xFF)
     if data & _INT_RESERVED:
         line = type_line(r.btf, r.tid, r.words, r.at, details=False)
-        yield r.bare("INT.4", f"{line} Invalid int_data:{data:x}")
+        yield r.make("INT.4", line, f"Invalid int_data:{data:x}")
     if bits > 128:
         yield r.fault("5", "nr_bits exceeds 128")
     elif bits + 7 >> 3 > r.third:
@@ -267,7 +262,7 @@ def _reference(r: _Record) -> Iterator[Fault]:
     if r.kind == TYPEDEF:
         yield from _name(r, "4", r.identifier(r.name_off))
     elif r.kind == TYPE_TAG:
-        yield from _name(r, "4", bool(r.btf.bytes_at(r.name_off)))
+        yield from _name(r, "4", bool(r.btf.bytes_at(r.name_off, 1)))
     else:
         yield from _name(r, "4", not r.name_off)
 
@@ -331,10 +326,9 @@ def _enum(r: _Record) -> Iterator[Fault]:
     for at in range(r.at + 3, r.at + 3 + width * r.vlen, width):
         name = r.words[at]
         if not r.offset_exists(name):
-            yield r.bare(f"{r.label}.4", f"\tInvalid name_offset:{name}")
+            yield r.of_element(r.make(f"{r.label}.4", "", f"\tInvalid name_offset:{name}"), at)
         elif not r.identifier(name):
-            fault = r.fault("5", "Invalid name")
-            yield fault._replace(member=text(r.btf.bytes_at(name))[:NAME_SHOWN])
+            yield r.of_element(r.fault("5", "Invalid name"), at)
 
 
 def _func(r: _Record) -> Iterator[Fault]:
@@ -412,7 +406,7 @@ def _decl_tag(r: _Record) -> Iterator[Fault]:
     if cut := r.needs(4):
         yield cut
         return
-    yield from _name(r, "2", bool(r.btf.bytes_at(r.name_off)), "Invalid value")
+    yield from _name(r, "2", bool(r.btf.bytes_at(r.name_off, 1)), "Invalid value")
     yield from _vlen_and_kflag(r, "3", "4", r.rules.tag_kflag)
     if signed(r.words[r.at + 3]) < -1:
         yield r.fault("5", "Invalid component_idx")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import reduce
 from operator import add, or_
 
-from btfcheck.btf.fault import E2BIG, EEXIST, EINVAL, Fault, Refused
+from btfcheck.btf.fault import E2BIG, EEXIST, EINVAL, Fault, Refused, fault
 from btfcheck.btf.format import (
     ARRAY,
     DATASEC,
@@ -32,6 +32,7 @@ from btfcheck.btf.format import (
     INT,
     KINDS,
     MODIFIERS,
+    NAME_SHOWN,
     NEEDS_RESOLVE,
     NO_SIZE,
     PTR,
@@ -45,9 +46,9 @@ from btfcheck.btf.format import (
     text,
 )
 from btfcheck.btf.listing import entry_line, member_line, signed, type_line
-from btfcheck.btf.meta import NAME_SHOWN
 
 _DEPTH = 32
+_LONG_LINE = 4096
 _NEW, _OPEN, _RESOLVED = range(3)
 _UNDECIDED, _POINTER, _AGGREGATE = range(3)
 _NOT_KNOWN = 1 << 62  # a width that fits nowhere
@@ -93,6 +94,7 @@ class Resolver:
         self.state = bytearray(self.count)
         self.target = [0] * self.count
         self.totals: dict[int, int] = {}  # of arrays, in bytes
+        self.line = 0, ""  # of the type that was last at fault
         self.stack: list[list[int]] = []  # [id, next member]
         self.mode = _UNDECIDED
         # Memos for types whose resolving is over: the bits that a member takes, and whether it is sized.
@@ -104,7 +106,7 @@ class Resolver:
             tid = match.start()
             if tid:
                 self.width[tid] = self._plain_bits(tid)
-        for tid in tainted:
+        for tid in [tid for tid in tainted if tid < self.count]:
             self._mark_tainted(tid)
 
     # -- the loop over all types ---------------------------------------------------------------------------
@@ -254,8 +256,11 @@ class Resolver:
     def _mark_tainted(self, tid: int) -> None:
         self.tainted.add(tid)
         self.state[tid] = _RESOLVED
-        self.usable[tid] = 1
-        self.width[tid] = 0
+        # What may not be referred to at all stays so, whatever else is wrong with it.
+        if self.kinds[tid] not in SOURCE_ONLY:
+            self.usable[tid] = 1
+            if self.kinds[tid] not in NO_SIZE:
+                self.width[tid] = 0
 
     # -- the machine ---------------------------------------------------------------------------------------
 
@@ -330,13 +335,18 @@ class Resolver:
         return self._is_source_only(tid) or self.kinds[tid] in NO_SIZE
 
     def _refuse(self, tid: int, rule: str, message: str, errno: int = EINVAL) -> Refused:
-        line = f"{type_line(self.btf, tid, self.words, self.starts[tid])} {message}"
-        return Refused(self._fault(tid, rule, line, errno))
+        if self.line[0] != tid:
+            # The line of a prototype can be a megabyte, and each of its parameters can be at fault: only the
+            # verdict's own has to be whole.
+            line = type_line(self.btf, tid, self.words, self.starts[tid])
+            self.line = tid, line if not self.line[0] else line[:_LONG_LINE]
+        line = self.line[1]
+        return Refused(self._fault(tid, rule, line, message, errno))
 
-    def _fault(self, tid: int, rule: str, line: str, errno: int = EINVAL, member: str = "") -> Fault:
+    def _fault(self, tid: int, rule: str, line: str, reason: str, errno: int = EINVAL) -> Fault:
         kind = KINDS[self.kinds[tid]]
-        name = text(self.btf.bytes_at(self.words[self.starts[tid]])[:NAME_SHOWN])
-        return Fault(rule, errno, line.rsplit("\n", 1)[-1], tid, kind, name, member[:NAME_SHOWN])
+        name = text(self.btf.bytes_at(self.words[self.starts[tid]], NAME_SHOWN))
+        return fault(rule, line, reason, errno, type_id=tid, kind=kind, name=name)
 
     # -- steps: what the type on top of the stack does -----------------------------------------------------
 
@@ -442,7 +452,7 @@ class Resolver:
             var, _, size = self.words[place : place + 3]
             line = entry_line(self.words, place)
             if var >= self.count or self.kinds[var] != VAR:
-                self.report(self._fault(tid, "R.DATASEC.1", f"{line} Not a VAR kind member"))
+                self.report(self._fault(tid, "R.DATASEC.1", line, "Not a VAR kind member")._replace(position=i))
                 continue
             if self.tainted and var in self.tainted:
                 continue
@@ -453,9 +463,9 @@ class Resolver:
                 return
             sized = self.sized(self._third(var))
             if not sized:
-                self.report(self._fault(tid, "R.DATASEC.2", f"{line} Invalid type"))
+                self.report(self._fault(tid, "R.DATASEC.2", line, "Invalid type")._replace(position=i))
             elif size < sized[1]:
-                self.report(self._fault(tid, "R.DATASEC.3", f"{line} Invalid size"))
+                self.report(self._fault(tid, "R.DATASEC.3", line, "Invalid size")._replace(position=i))
         self._pop(0)
 
     # -- members -------------------------------------------------------------------------------------------
@@ -466,8 +476,9 @@ class Resolver:
         if shown:
             member[1] = shown
         line = member_line(self.btf, member, 0, self.words[self.starts[tid] + 1] >> 31)
-        name = text(self.btf.bytes_at(member[0])[:NAME_SHOWN])
-        return self._fault(tid, rule, f"{line} {message}", member=name)
+        name = text(self.btf.bytes_at(member[0], NAME_SHOWN))
+        position = (at - self.starts[tid] - 3) // 3
+        return self._fault(tid, rule, line, message)._replace(member=name, position=position)
 
     def _place(self, tid: int, at: int) -> None:
         """Whether the member at word `at` fits into its struct."""

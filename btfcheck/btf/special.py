@@ -37,12 +37,31 @@ _SIZES = {  # bytes, alignment
     "bpf_rb_node": (32, 8),
     "bpf_refcount": (4, 4),
 }
+# What the kernel does not say.
+_REASONS = {
+    "F.2": "no special field is left: misaligned, or of the wrong size",
+    "F.3": "a member of a struct with special fields stands at no byte boundary",
+    "F.4": "a second lock (from 7.2 on also: a second bpf_refcount) in one struct",
+    "F.5": "a list head or tree root needs exactly one tag contains:STRUCT:MEMBER, and that struct",
+    "F.6": "the member that contains:STRUCT:MEMBER names is not there, or no node of that sort, or misaligned",
+    "F.7": "special fields overlap or do not ascend",
+    "F.8": "a list head or tree root without a lock",
+    "F.9": "a list node and a tree node need a bpf_refcount",
+    "F.10": "too many special fields (11 at most), nested too deep, or an array of what must not repeat",
+    "F.11": "both kinds of lock in one struct",
+    "F.12": "a tagged pointer that is no kptr: another tag, two tags, or no struct behind it",
+    "F.13": "a kptr to a kernel struct that has no destructor",
+    "F.14": "the struct that a root holds has no special fields, or owning goes in circles or too deep",
+    "F.15": "a special field reaches beyond its struct",
+}
 _WATCHED = tuple(name for name in _SIZES if name != "bpf_res_spin_lock")
 _LOCKS = ("bpf_spin_lock", "bpf_res_spin_lock")
 _ROOTS = {"bpf_list_head": "bpf_list_node", "bpf_rb_root": "bpf_rb_node"}
 _NODES = frozenset(_ROOTS.values())
 _KPTR = "kptr"
 _KPTR_TAGS = (b"kptr", b"kptr_untrusted", b"percpu_kptr")
+# register_btf_id_dtor_kfuncs() in kernel/bpf/helpers.c, cpumask.c and crypto.c.
+_WITH_DESTRUCTOR = frozenset((b"task_struct", b"cgroup", b"bpf_cpumask", b"bpf_crypto_ctx"))
 _MAY_REPEAT = frozenset((_KPTR, *_ROOTS))
 _MOST_FIELDS = 11
 _DEPTH = 32
@@ -71,14 +90,21 @@ class _Refusal(Exception):  # noqa: N818
 class Special:
     """Rules F over one blob; `check` runs them."""
 
-    def __init__(self, btf: Btf, rules: Rules, report: Callable[[Fault], None]) -> None:
+    def __init__(
+        self,
+        btf: Btf,
+        rules: Rules,
+        report: Callable[[Fault], None],
+        kernel_structs: Callable[[], frozenset[bytes]] | None = None,
+    ) -> None:
         self.btf = btf
         self.rules = rules
         self.report = report
         self.records: dict[int, list[_Field]] = {}
         self.plain: dict[int, int] = {}  # structs without any field, and how deep they nest
         self.nodes: set[tuple[int, bytes, str]] = set()  # that passed F.6
-        self.kptrs: set[str] = set()  # struct names that a running kernel may know, too (F.13)
+        self.kernel_structs = kernel_structs
+        self.undecided: set[str] = set()  # struct names that a kernel may know, too (F.13)
 
     def check(self, last_line: Callable[[], str]) -> None:
         """Report what is refused; `last_line` gives the line that the silent log ends with."""
@@ -97,8 +123,8 @@ class Special:
         try:
             rule()
         except _Refusal as refusal:
-            name = self.btf.name(tid)
-            self.report(Fault(refusal.rule, refusal.errno, last_line(), tid, KINDS[STRUCT], name))
+            name, reason = self.btf.name(tid), _REASONS[refusal.rule]
+            self.report(Fault(refusal.rule, refusal.errno, last_line(), tid, KINDS[STRUCT], name, reason=reason))
 
     # -- what is watched -----------------------------------------------------------------------------------
 
@@ -172,7 +198,7 @@ class Special:
             if field.kind in _ROOTS:
                 self._check_node(field)
             elif field.pointee:
-                self.kptrs.add(text(self._name(field.pointee)))
+                self._check_destructor(self._name(field.pointee))
         kinds = [field.kind for field in fields]
         locks = [lock for lock in _LOCKS if lock in kinds]
         if len(locks) == 2:
@@ -292,6 +318,15 @@ class Special:
         if btf.kinds[tid] != STRUCT:
             raise _Refusal("F.12", EINVAL)
         return _Field(_KPTR, offset, pointee=tid if tag == b"kptr" else 0)
+
+    def _check_destructor(self, name: bytes) -> None:
+        """F.13: a kptr to a struct that the kernel has, too, needs a destructor registered for it."""
+        if name in _WITH_DESTRUCTOR:
+            return
+        if self.kernel_structs is None:
+            self.undecided.add(text(name))
+        elif name in self.kernel_structs():
+            raise _Refusal("F.13", ENOENT)
 
     def _is_kptr(self, tid: int) -> bool:
         try:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from btfcheck.btf import chains, meta
@@ -17,7 +19,9 @@ from btfcheck.btf.special import Special
 
 PATHS = USER, VMLINUX, MODULE = ("user", "vmlinux", "module")
 MOST_FAULTS = 100_000
+_MOST_MESSAGE = 4096  # characters of a message behind the first
 _MOST_BYTES = 16 << 20  # of a blob given to the syscall
+UNDECIDED = "depends on the kernel that runs:"  # how a note begins that leaves the verdict open
 _TOO_MANY = "Exceeded max num of types"
 
 
@@ -26,13 +30,16 @@ class _Enough(Exception):  # noqa: N818
 
 
 class _Faults:
-    """Collects faults: the first is the verdict. One of each rule and type is kept, the others counted."""
+    """Collects faults: the first is the verdict. One of each rule and type is kept, the others counted.
+
+    Raises _Enough once there are as many as are asked for.
+    """
 
     def __init__(self, first_only: bool) -> None:
         self.first_only = first_only
         self.found: dict[tuple[int, str], Fault] = {}
         self.more: dict[tuple[int, str], int] = {}
-        self.dropped = 0
+        self.truncated = False
         self.tainted: set[int] = set()
 
     def __call__(self, fault: Fault) -> None:
@@ -42,9 +49,10 @@ class _Faults:
         if key in self.found:
             self.more[key] = self.more.get(key, 0) + 1
         elif len(self.found) < MOST_FAULTS:
-            self.found[key] = fault
+            self.found[key] = fault._replace(message=fault.message[:_MOST_MESSAGE]) if self.found else fault
         else:
-            self.dropped += 1
+            self.truncated = True
+            raise _Enough
         if self.first_only:
             raise _Enough
 
@@ -54,7 +62,7 @@ class _Faults:
         faults = tuple(self.found.values())
         if not faults:
             return Verdict(True, 0, "", notes=notes)
-        return Verdict(False, faults[0].errno, faults[0].message, faults, self.dropped, notes)
+        return Verdict(False, faults[0].errno, faults[0].message, faults, self.truncated, notes)
 
 
 class Checked(NamedTuple):
@@ -73,11 +81,13 @@ def check(
     base: Btf | None = None,
     machine: Machine | None = None,
     first_only: bool = False,
+    kernel_structs: Callable[[], frozenset[bytes]] | None = None,
 ) -> Checked:
     """All checks of one path on one blob.
 
     `path` is who asks: "user" (the syscall: everything), "vmlinux", or "module" (split BTF on `base`). A
     base makes the blob split BTF; the syscall takes none, so for the user path join the two first.
+    `kernel_structs` gives the names of all structs of the kernel in question, which rule F.13 needs.
     """
     machine = machine or (base.machine if base else Machine())
     faults = _Faults(first_only)
@@ -86,17 +96,18 @@ def check(
     notes: tuple[str, ...] = ()
     try:
         if path == USER and len(data) > _MOST_BYTES:
-            faults(Fault("S3", E2BIG, "", stream=True))
+            reason = "larger than 16 MiB, the most that the system call takes"
+            faults(Fault("S3", E2BIG, "", reason=reason, stream=True))
         sections = read_sections(data, rules, path, base is not None, machine.byteorder)
         btf = _open(sections.types, sections.strings, rules, base, machine)
         complete = meta.check(btf, rules, len(sections.types), faults)
         if complete:
-            notes = _whole(btf, rules, path, faults)
+            notes = _whole(btf, rules, path, faults, kernel_structs)
     except Refused as refused:
         faults.first_only = False
         faults(refused.fault)
     except _Enough:
-        pass
+        complete = complete and btf is not None
     return Checked(faults.verdict(notes), btf, complete)
 
 
@@ -112,7 +123,9 @@ def _open(types: bytes, strings: bytes, rules: Rules, base: Btf | None, machine:
     )
 
 
-def _whole(btf: Btf, rules: Rules, path: str, faults: _Faults) -> tuple[str, ...]:
+def _whole(
+    btf: Btf, rules: Rules, path: str, faults: _Faults, kernel_structs: Callable[[], frozenset[bytes]] | None
+) -> tuple[str, ...]:
     """What comes after pass 1; returns notes for the verdict."""
 
     def report(fault: Fault) -> None:
@@ -126,9 +139,9 @@ def _whole(btf: Btf, rules: Rules, path: str, faults: _Faults) -> tuple[str, ...
     chains.check(btf, rules, report, faults.tainted)
     if path != USER or not rules.special_fields or faults.tainted:
         return ()
-    special = Special(btf, rules, faults)
-    special.check(lambda: _TOO_MANY if btf.dropped else last_line(btf))
+    special = Special(btf, rules, faults, kernel_structs)
+    special.check(lru_cache(lambda: _TOO_MANY if btf.dropped else last_line(btf)))
     return tuple(
-        f"rule F.13 depends on the running kernel: if it has a struct {name}, a kptr to it needs a destructor"
-        for name in sorted(special.kptrs)
+        f"{UNDECIDED} a kptr to struct {name}: it needs a destructor if that kernel has such a struct (rule F.13)"
+        for name in sorted(special.undecided)
     )

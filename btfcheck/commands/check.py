@@ -27,12 +27,14 @@ from btfcheck.release import parse as parse_release
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
     from btfcheck.formats.style import Style
+    from btfcheck.kconfig.tree import Tree
 
 WORDS = "[CONFIG] [VAR=VALUE]..."
 EXAMPLES = """\
   btfcheck check
   btfcheck check .config --want RUST=y --want DEBUG_INFO_BTF=y LLVM=1
   btfcheck check /boot/config-6.12.117+deb12-amd64 --no-probe
+  btfcheck check .config --tree ~/linux --want RUST=y LLVM=1
   btfcheck check myfragment.config --kernel 6.14 --want-file wishes.config
   zcat /proc/config.gz | btfcheck check - --output json:report.json --output text
 """
@@ -49,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="symbols that must be in the result, as a configuration fragment")
     parser.add_argument("--kernel", metavar="RELEASE",
                         help="judge for this kernel release (default: the configuration's header line)")
+    parser.add_argument("--tree", metavar="DIR",
+                        help="ask the Kconfig files of this kernel source, with file and line")
+    parser.add_argument("--no-shell", action="store_true",
+                        help="with --tree: run none of the commands that its Kconfig files name")
     parser.add_argument("--rules", metavar="DIR", action="append", default=[], help="also the rules in DIR")
 
 
@@ -63,6 +69,8 @@ def run(args: argparse.Namespace, console: Console) -> Report:
         variables=given,
         probe=not args.no_probe,
         rules=args.rules,
+        tree=args.tree,
+        shell=not args.no_shell,
         console=console,
     )
 
@@ -75,15 +83,21 @@ def check_config(
     variables: Mapping[str, str] | None = None,
     probe: bool = True,
     rules: Sequence[str] = (),
+    tree: str | None = None,
+    shell: bool = True,
     console: Console | None = None,
 ) -> Report:
     """Check one configuration (None: the usual places) and the toolchain that `variables` choose.
 
-    `wants` are facts with the values asked for. Raises UsageError and InputError.
+    `wants` are facts with the values asked for. With `tree`, a kernel's source, its own Kconfig files
+    are asked in place of the built-in ones; their $(shell,...) is run only with `shell` and `probe`.
+    Raises UsageError and InputError.
     """
     given = dict(variables or {})
     ruleset = load(rules, ("config", "toolchain"))
     config = _find(path, given, console)
+    if tree is not None:
+        kernel = _release_of_tree(tree, kernel)
     facts = _facts(config, wants, kernel, given)
     report = Report("check")
     if _nothing(facts):
@@ -92,11 +106,14 @@ def check_config(
         report.nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
     elif probe:
         _probe(facts, given, ruleset, console)
-    entries = known_kernel(facts, parse_release(config.release) if config.release else None)
+    source = _open_tree(tree, facts, given, shell and probe, console) if tree is not None else None
+    entries = known_kernel(facts, parse_release(config.release) if config.release else None, source)
     facts.computed = computed_facts(facts, entries)
     facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
     if facts.probed:
-        facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
+        rust = facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
+        if source is not None and not shell:  # its own script was not asked
+            source.measured = {**source.measured, "RUST_IS_AVAILABLE": rust.value or "n"}
     for rule in ruleset.rules.values():
         found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
         report.outcomes += found
@@ -105,6 +122,42 @@ def check_config(
     report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
     report.data["facts"] = _fact_data(facts, ruleset)
     return report
+
+
+def _release_of_tree(tree: str, kernel: str | None) -> str:
+    from btfcheck.kconfig.environment import kernel_version
+
+    release = kernel_version(tree)
+    if kernel not in (None, release):
+        raise UsageError(f"--kernel {kernel}: the tree {tree} is Linux {release}; give one of the two")
+    return release
+
+
+def _open_tree(
+    tree: str, facts: Facts, given: Mapping[str, str], shell: bool, console: Console | None
+) -> Tree:
+    from btfcheck.kconfig.tree import open_tree
+
+    said = None if shell else {n: f.value for n in _TOOL_FACTS if (f := facts.live.get(n) or facts.recorded.get(n))}
+    if said is not None and facts.complete and not facts.probed:
+        said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
+    loaded = open_tree(tree, given, facts.arch, facts=said)
+    if console:
+        for text in loaded.missing:
+            console.info(f"btfcheck: {text}")
+        if loaded.assumed:
+            console.info(f"btfcheck: {len(loaded.assumed)} commands of {tree} were not run and taken to succeed")
+            for command in loaded.assumed:
+                console.detail(f"taken to succeed: {command}")
+    return loaded
+
+
+# What the commands of a tree that is not to be trusted are answered from.
+_TOOL_FACTS = (
+    "CC_VERSION_TEXT", "CC_IS_CLANG", "CLANG_VERSION", "CC_IS_GCC", "GCC_VERSION", "AS_IS_LLVM", "AS_IS_GNU",
+    "AS_VERSION", "LD_IS_LLD", "LLD_VERSION", "LD_IS_BFD", "LD_VERSION", "PAHOLE_VERSION", "RUSTC_VERSION",
+    "RUSTC_LLVM_VERSION", "RUSTC_VERSION_TEXT", "RUST_IS_AVAILABLE",
+)  # fmt: skip
 
 
 def _moot(outcome: Outcome) -> Outcome:

@@ -104,8 +104,8 @@ def page(rule: dict[str, Any], style: Style) -> Iterator[str]:
         facts = " ".join(f"{k}={v}" for k, v in example.get("facts", {}).items())
         where = f" on {example['kernel']}" if example.get("kernel") else ""
         yield f"  {example['expect']:8} {example['title']}{where}"
-        if facts or example.get("input"):
-            yield f"           {facts or example['input']}"
+        for line in (facts or example.get("input", "")).strip("\n").splitlines():
+            yield f"           {line}"
     yield from ("", style.paint("bold", "Evidence"), *(f"  {line}" for line in rule["evidence"]))
     if rule.get("related"):
         yield from ("", f"See also: {', '.join(rule['related'])}")

@@ -21,21 +21,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from btfcheck.dwarf import split
-from btfcheck.dwarf.abbrev import ALT_SIZES, DwarfError
+from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.constants import (
     AT,
     C_TAGS,
-    FORM,
     RUST_TAGS,
     TAG,
-    TYPE_TAGS,
     attribute_name,
     tag_name,
 )
+from btfcheck.dwarf.holdings import Holdings
+from btfcheck.dwarf.partial import label_partial_units
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Debug, Info, Unit
 from btfcheck.dwarf.walk import Hit, Targets, walk
@@ -46,8 +45,6 @@ KINDS = ("M1", "M2", "L1", "L2", "L3n", "L3t", "L3f", "L4", "L5", "L6", "L7")
 
 _C_LIKE = ("C", "asm", "none")
 _CODE_REFERENCES = (AT["abstract_origin"], AT["call_origin"])
-_TEMPLATES = frozenset({TAG["variant_part"], TAG["template_type_parameter"], TAG["template_value_parameter"]})
-_IMPORTS = frozenset({TAG["imported_unit"]})
 _PROBLEMS = 20  # how many broken units are named
 
 
@@ -201,8 +198,10 @@ class _Scan:
             debug.alternate = Debug(image)
             self.opened.add(debug.alternate)
         elif debug.image.altlink is not None:
-            self.problem(f"{debug.image.altlink[0]} (.gnu_debugaltlink) was not found with its build id "
+            self.problem(f"{debug.image.altlink[0]}, which dwz moved entries to, was not found with its build id "
                          f"{debug.image.altlink[1] or '(none)'}")
+        elif any(unit.table.elsewhere for unit in debug.units if unit.table and not unit.problem):
+            self.problem("entries refer into another file, which nothing names")
 
     def replace_skeletons(self, units: list[Unit], path: str) -> list[Unit]:
         """The units, each skeleton replaced by its other half where that is found."""
@@ -372,7 +371,7 @@ def _interest(unit: Unit, rust_here: bool, rust_there: bool) -> tuple[frozenset[
         if table.plain:
             return None
         tags = RUST_TAGS if table.rust else frozenset()
-        refs = (rust_here or rust_there) and table.leaving
+        refs = unit.language != "none" and (rust_here or rust_there) and table.leaving
         return (tags, refs) if tags or refs else None
     # rustc's units only: another Rust compiler may well write const_type.
     if unit.language == "Rust" and table.c_tags and "rustc" in unit.producer:
@@ -384,110 +383,3 @@ def _generated(unit: Unit) -> bool:
     """Is it what modpost and the module's common part are compiled to?"""
     name = unit.name
     return name.endswith((".mod.c", "/module-common.c")) or name == "module-common.c"
-
-
-class Holdings:
-    """What of Rust a unit labelled C holds, as numbers of entries in its tree.
-
-    `types`: types below a namespace, or with a variant part or a template parameter of their own.
-    `functions`: functions with code below a namespace. `empty_namespaces`: those without such a type.
-    """
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        self._below: set[int] = set()
-        types: set[int] = set()
-        self.functions: list[int] = []
-        namespaces = []
-        for number, shape in enumerate(tree.shapes):
-            parent = tree.parents[number]
-            inside = parent in self._below or (parent >= 0 and tree.tag(parent) == TAG["namespace"])
-            if inside:
-                self._below.add(number)
-            if shape.tag == TAG["namespace"]:
-                namespaces.append(number)
-            elif inside and shape.tag in TYPE_TAGS:
-                types.add(number)
-            elif inside and shape.tag == TAG["subprogram"] and tree.has(number, AT["low_pc"], AT["ranges"]):
-                self.functions.append(number)
-            elif shape.tag in _TEMPLATES and parent >= 0 and tree.tag(parent) in TYPE_TAGS:
-                types.add(parent)
-        self.types = sorted(types)
-        self.empty_namespaces = [n for n in namespaces if not any(below in types for below in tree.below(n))]
-        self._rust: set[int] | None = None
-
-    def owns_reference(self, number: int) -> bool:
-        """Does a reference from this entry come from a Rust type, and not from anything of C's?"""
-        if self._rust is None:
-            self._rust = self._only_rust()
-        return number in self._below or number in self._rust
-
-    def _only_rust(self) -> set[int]:
-        """Entries that Rust types lead to and nothing of C's does: `&str` stands in no namespace."""
-        rust = self._reached(self._below | set(self.types), None)
-        shared = self._reached(set(range(len(self.tree.offsets))) - rust, rust)
-        return rust - shared
-
-    def _reached(self, start: set[int], within: set[int] | None) -> set[int]:
-        """`start` and all that its types lead to, children included; only the part `within`, when given."""
-        tree = self.tree
-        reached = set() if within is not None else set(start)
-        todo = list(start)
-        for number in start if within is None else ():
-            todo += [n for n in tree.below(number) if n not in reached]
-            reached.update(tree.below(number))
-        while todo:
-            target = tree.type_of(todo.pop())
-            if target is None or target in reached or (within is not None and target not in within):
-                continue
-            fresh = [n for n in (target, *tree.below(target)) if n not in reached]
-            reached.update(fresh)
-            todo += fresh
-        return reached
-
-
-def label_partial_units(units: list[Unit]) -> None:
-    """Give units of dwz, which have no language, that of the units that import them, also by way of
-    others; C when any of these is C.
-
-    Raises DwarfError when a unit cannot be walked for its imports.
-    """
-    waiting = [u for u in units if u.partial and u.language == "none"]
-    if not waiting:
-        return
-    if not any(u.language == "Rust" for u in units):
-        for unit in waiting:  # nobody but C can have imported them
-            unit.language = "C"
-        return
-    places = {(id(u.info), u.die): u for u in units}
-    imports = {id(u): [places[p] for p in _imports(u) if p in places] for u in units}
-    languages: dict[int, set[str]] = {}
-    todo = [(u, u.language) for u in units if u.language != "none"]
-    while todo:
-        unit, language = todo.pop()
-        for imported in imports[id(unit)]:
-            known = languages.setdefault(id(imported), set())
-            if language not in known:
-                known.add(language)
-                todo.append((imported, language))
-    for unit in waiting:
-        known = languages.get(id(unit), set())
-        unit.language = "C" if known & {"C", "asm"} else min(known, default="none")
-
-
-def _imports(unit: Unit) -> Iterator[tuple[int, int]]:
-    """(section, offset of the first entry) of the units that this one imports."""
-    table, info = unit.table, unit.info
-    if table is None or not table.imports:
-        return
-    for offset in walk(unit, _IMPORTS)[2]:
-        value = info.entry(unit, offset).get(AT["import"])
-        if value is None or not isinstance(value.raw, int):
-            continue
-        if value.form in ALT_SIZES:
-            if info.debug.alternate and info.debug.alternate.infos:
-                yield id(info.debug.alternate.infos[0]), value.raw
-        elif value.form == FORM["ref_addr"]:
-            yield id(info), info.relocated(value, unit)
-        else:
-            yield id(info), unit.offset + value.raw

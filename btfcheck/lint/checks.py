@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from btfcheck.config import Config
 from btfcheck.lint.engine import Facts
 from btfcheck.lint.expr import Result, evaluate, parse
 from btfcheck.lint.rules import Rule, RuleSet
@@ -13,6 +14,7 @@ from btfcheck.model import Fact, Location, Outcome, Status
 from btfcheck.release import Release
 
 if TYPE_CHECKING:
+    from btfcheck.kconfig.tree import Tree
     from btfcheck.kconfig.why import Clause, Leaf, Why
 
 _FIRST = (6, 1)
@@ -25,24 +27,33 @@ _ASKED_OF_TOOLS = {
 
 
 class Kernel:
-    """The Kconfig entries of the release that is judged: one text, or several candidates."""
+    """The Kconfig entries of the release that is judged: one text, or several candidates; or a source tree."""
 
-    def __init__(self, facts: Facts, header: Release | None) -> None:
+    def __init__(self, facts: Facts, header: Release | None, tree: Tree | None = None) -> None:
+        self.tree = tree
+        self.header = header
+        self.facts = facts
+        self.loaded: list[Any] = [tree] if tree else self._tables()
+        for kconf in self.loaded:
+            kconf.wrote = facts.release == header
+
+    def _tables(self) -> list[Any]:
         from btfcheck.kconfig.tables import distro_of, models
 
+        facts = self.facts
         assert facts.release is not None
         compiler = facts.recorded.get("CC_VERSION_TEXT")
         distro = distro_of({"CC_VERSION_TEXT": compiler.value if compiler else None})
         arch = "x86_64" if facts.arch == "x86" and "X86_64" in facts.recorded else facts.arch
-        self.models = models(facts.release, arch, distro)
-        self.loaded = [model.load() for model in self.models]
-        self.header = header
-        for kconf in self.loaded:
-            kconf.wrote = facts.release == header
-        self.facts = facts
+        return [model.load() for model in models(facts.release, arch, distro)]
 
     def values(self, *, live: bool) -> dict[str, str | None]:
         """Recorded values of every symbol that the entries name; with `live`, today's tools instead."""
+        recorded = self.facts.recorded
+        if self.tree is not None:
+            syms = self.tree.syms
+            texts = {n: recorded.text_of(n) for n in recorded if n in syms} if isinstance(recorded, Config) else {}
+            return {**texts, **self.tree.measured}
         names = {s.name for kconf in self.loaded for s in kconf.unique_defined_syms}
         found: dict[str, str | None] = {n: f.value for n in names if (f := self.facts.recorded.get(n))}
         if live and self.facts.dummy_tools:
@@ -75,11 +86,13 @@ def computed_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
     return found
 
 
-def known_kernel(facts: Facts, header: Release | None) -> Kernel | None:
+def known_kernel(facts: Facts, header: Release | None, tree: Tree | None = None) -> Kernel | None:
     """The entries of the release, None when it is not told or older than every tree that was read.
 
-    `header` is the release that wrote the .config.
+    `header` is the release that wrote the .config; `tree` a loaded source tree of that release.
     """
+    if tree is not None:
+        return Kernel(facts, header, tree)
     return Kernel(facts, header) if facts.release is not None and facts.release.line >= _FIRST else None
 
 
@@ -107,12 +120,17 @@ def release_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
 
 
 def _lto_clause(facts: Facts, kernel: Kernel) -> Fact:
-    there = {"!LTO" in model.entries["RUST"][1] for model in kernel.models}
+    there = {_has_lto_clause(kconf) for kconf in kernel.loaded}
     value = None if len(there) > 1 else "ny"[there.pop()]
     words = "with" if value == "y" else "without" if value == "n" else "with or without"
     place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}, {words} !LTO beside DEBUG_INFO_BTF")
     reason = "" if value else "no source of this release was read; look into the tree that you build"
     return Fact("LTO_CLAUSE", value, place, reason=reason)
+
+
+def _has_lto_clause(kconf: Any) -> bool:
+    written = [w for one in kconf.definitions(kconf.syms["RUST"]) for w in one] if "RUST" in kconf.syms else []
+    return any("!LTO" in w.text for w in written)
 
 
 # scripts/rust_is_available.sh fails where one of these holds; a rule of its own tells each.

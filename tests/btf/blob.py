@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -21,6 +22,7 @@ from btfcheck.btf.format import (
     FUNC_PROTO,
     FWD,
     INT,
+    KINDS,
     PTR,
     RESTRICT,
     STRUCT,
@@ -251,3 +253,53 @@ def mutants(seed: int, number: int, seeds: Sequence[bytes]) -> Iterator[bytes]:
             yield wrap(types, parts[1])
         else:
             yield _mangle_bytes(draw, data)
+
+
+# -- blobs from the kernel's own listing ----------------------------------------------------------------
+
+_RECORD = re.compile(r"\[(\d+)\] ([A-Z_0-9]+)(!?) (.*)")
+_VALUES = re.compile(r"(\w+)=(\S+)")
+_ENCODINGS = {"(none)": 0, "SIGNED": 1, "CHAR": 2, "BOOL": 4}
+
+
+def assemble(lines: Sequence[str], first: int = 1, strings: int = 0) -> Blob:
+    """The blob whose records the kernel would list like this; `!` behind the kind sets the kind flag.
+
+    Only what the examples of rules need: INT, references, structs, prototypes and functions.
+    """
+    blob = Blob(first, strings)
+    for i, line in enumerate(lines):
+        if line.startswith("["):
+            members = []
+            for later in lines[i + 1 :]:
+                if not later.startswith("\t"):
+                    break
+                members.append(later)
+            _assemble_one(blob, line, members)
+    return blob
+
+
+def _assemble_one(blob: Blob, line: str, members: Sequence[str]) -> None:
+    match = _RECORD.fullmatch(line)
+    assert match, line
+    label, kflag, rest = match[2], bool(match[3]), match[4]
+    kind = KINDS.index(label)
+    values = dict(_VALUES.findall(rest))
+    name = rest[: min((rest.find(f" {key}=") for key in values), default=len(rest))]
+    name = "" if name == "(anon)" else name
+    if kind == INT:
+        blob.int(name, int(values["size"]), int(values["nr_bits"]), _ENCODINGS[values["encoding"]])
+    elif kind in (STRUCT, UNION):
+        fields = []
+        for member in members:
+            at = dict(_VALUES.findall(member))
+            fields.append((member.strip().partition(" type_id")[0], int(at["type_id"]), int(at["bits_offset"])))
+        blob.struct(name, int(values["size"]), fields, kind, kflag)
+    elif kind == FUNC_PROTO:
+        inside = rest[rest.index("args=(") + 6 : -1]
+        params = [p.split(" ", 1) for p in inside.split(", ")] if inside != "void" else []
+        blob.proto(int(values["return"]), [(param, int(tid)) for tid, param in params])
+    elif kind == FUNC:
+        blob.func(name, int(values["type_id"]))
+    else:
+        blob.add(kind, name, int(values["type_id"]), kflag=kflag)

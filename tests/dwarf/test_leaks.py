@@ -21,6 +21,7 @@ import pytest
 
 from btfcheck.dwarf.leaks import ScanResult, scan
 from btfcheck.dwarf.writer import build
+from btfcheck.image import Image
 from tests.dwarf.conftest import TRUTH
 
 
@@ -338,3 +339,30 @@ def test_kernel_with_rust_and_thin_lto(shared: Path) -> None:
 def test_shared_samples_are_those_of_the_tests(shared: Path, samples: Path) -> None:
     for name in TRUTH:
         assert (shared / "vectors" / "leak" / name).read_bytes() == (samples / name).read_bytes()
+
+
+def test_files_are_let_go_without_the_garbage_collector(samples: Path) -> None:
+    """The command hardly ever collects; a thousand modules must not stay mapped."""
+    import gc
+    import weakref
+
+    from btfcheck.dwarf import leaks
+    from btfcheck.dwarf.units import Debug
+
+    alive = []
+
+    class Watched(Debug):
+        def __init__(self, image: Image) -> None:
+            super().__init__(image)
+            alive.extend(weakref.ref(info) for info in self.infos)
+
+    gc.disable()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(leaks, "Debug", Watched)
+            for name in ("kb-22-fullns-5/vmlinux.o", "a-22-thin-5/vmlinux"):
+                scan(str(samples / name), walk_all=True)
+        assert alive
+        assert not any(info() for info in alive)
+    finally:
+        gc.enable()

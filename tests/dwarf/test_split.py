@@ -117,6 +117,19 @@ def test_alternate_file_of_dwz(tmp_path: Path) -> None:
     assert result.examples["L2"][0].name == "u32"
 
 
+def test_supplementary_file_of_dwarf_5(tmp_path: Path) -> None:
+    text = 'unit C "main.c"\n  variable "v" type=0x20!ref_sup4\nunit Rust "l.rs"\n'
+    (tmp_path / "vmlinux").write_bytes(build(text))
+    nameless = scan(str(tmp_path / "vmlinux"), roots=())
+    assert nameless.status == "unknown"
+    assert "nothing names" in nameless.problems[0]
+    named = with_sections(text, debug_sup=b"\5\0\0common.debug\0\x14" + BUILD_ID)
+    (tmp_path / "vmlinux").write_bytes(named)
+    assert "common.debug" in scan(str(tmp_path / "vmlinux"), roots=()).problems[0]
+    (tmp_path / "common.debug").write_bytes(with_sections(COMMON, note__gnu__build_id=NOTE))
+    assert scan(str(tmp_path / "vmlinux"), roots=()).status == "ok"
+
+
 def test_separate_debug_file(tmp_path: Path) -> None:
     debug = with_sections('file note=1\nunit C "main.c"\n  namespace "n"\n    structure_type "s"\nunit Rust "l.rs"\n')
     (tmp_path / "x.debug").write_bytes(debug)
