@@ -265,14 +265,17 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     if args.no_probe and args.encode:
         raise UsageError("gate: --encode runs pahole, --no-probe forbids it")
     vmlinux, modules, root = locate(inputs, args)
+    release, uname = identity(vmlinux, args.kernel)
     report = Report("gate", data={"files": [], "verdicts": [], "encodings": [], "build": {"vmlinux": vmlinux}})
     config = args.config or find_config(vmlinux, root)
     wants = _check(config, args, variables, report, console)
     if config:
         report.outcomes += stale(vmlinux, config)
-    tasks = _tasks(vmlinux, modules, root, args, variables, config, wants)
-    report.data["build"] |= {"modules": len(modules), "release": tasks[0].release, "config": config or "",
-                             "uname": tasks[0].uname}
+    first = _task(vmlinux, release, uname, args, variables, config, wants)
+    tasks = [first, *(first._replace(path=path, name=os.path.relpath(path, root), base=vmlinux) for path in modules)]
+    report.data["build"] |= {
+        "modules": len(modules), "release": str(release), "config": config or "", "uname": uname,
+    }  # fmt: skip
     cache = Cache(args.cache, args.rehash) if args.cache else None
     with console.progress("gating", sum(_weight(t) for t in tasks)) as advance:
         for task, found in _examined(tasks, cache, args):
@@ -325,22 +328,21 @@ def _inputs(task: Task) -> list[str]:
     return [path for path in (task.path, task.base, task.args.config or "") if path]
 
 
-def _tasks(
-    vmlinux: str, modules: Sequence[str], root: str, args: argparse.Namespace, variables: dict[str, str],
+def _task(
+    vmlinux: str, release: Release, uname: str, args: argparse.Namespace, variables: dict[str, str],
     config: str | None, wants: bool,
-) -> list[Task]:
+) -> Task:
+    """The task for vmlinux itself; those of the modules differ in path, name and base."""
     from btfcheck.toolchain.tools import resolve, split
 
-    release, uname = identity(vmlinux, args.kernel)
     btf, refused = _own_btf(vmlinux, release)
     options = {name: getattr(args, name, None) for name in _OPTIONS} | {"config": config, "jobs": 1, "base": None}
     options["debug_root"] = tuple(args.debug_root)
-    task = Task(
+    return Task(
         vmlinux, os.path.basename(vmlinux), "", str(release), uname, btf, refused, wants,
         tuple(split(c) for c in args.pahole) or (resolve(variables).commands["PAHOLE"],),
         tuple(sorted(variables.items())), tuple(sorted(options.items())),
     )  # fmt: skip
-    return [task, *(task._replace(path=path, name=os.path.relpath(path, root), base=vmlinux) for path in modules)]
 
 
 def _own_btf(vmlinux: str, release: Release) -> tuple[bool, bool]:

@@ -31,7 +31,7 @@ _DOES = {
     "writes rubbish": "echo rubbish rubbish rubbish > $out",
     "nothing": "exit 0",
     "crashes": "kill -SEGV $$",
-    "hangs": "sleep 600",
+    "hangs": "exec sleep 600",
     "hangs with a child": "sleep 600 & sleep 600",
     "floods": "exec yes",
     "fails": "exit 1",
