@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.commands import split_variables
 from btfcheck.config import Config, read, usual_places
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from btfcheck.commands.console import Console
     from btfcheck.formats.style import Style
     from btfcheck.kconfig.tree import Tree
+    from btfcheck.lint.checks import Kernel
 
 WORDS = "[CONFIG] [VAR=VALUE]..."
 EXAMPLES = """\
@@ -45,6 +46,11 @@ _ABOUT_BTF = "DEBUG_INFO_BTF"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", metavar="CONFIG | VAR=VALUE", nargs="*")
+    add_config_arguments(parser)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a verb that judges a configuration takes."""
     parser.add_argument("--want", metavar="SYM[=VAL]", action="append", default=[],
                         help="a symbol that must be in the result (=y unless said); repeatable")
     parser.add_argument("--want-file", metavar="FRAGMENT", action="append", default=[],
@@ -64,7 +70,7 @@ def run(args: argparse.Namespace, console: Console) -> Report:
         raise UsageError(f"one configuration at a time, not {len(inputs)}: {' '.join(inputs)}")
     return check_config(
         inputs[0] if inputs else None,
-        wants=[*_want_arguments(args.want), *_want_files(args.want_file)],
+        wants=wishes(args),
         kernel=args.kernel,
         variables=given,
         probe=not args.no_probe,
@@ -93,17 +99,50 @@ def check_config(
     are asked in place of the built-in ones; their $(shell,...) is run only with `shell` and `probe`.
     Raises UsageError and InputError.
     """
+    ground = lay(path, wants=wants, kernel=kernel, variables=variables, probe=probe, rules=rules, tree=tree,
+                 shell=shell, console=console)
+    facts, entries, ruleset = ground.facts, ground.entries, ground.ruleset
+    report = Report("check", nothing=ground.nothing)
+    for rule in ruleset.rules.values():
+        found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
+        report.outcomes += found
+    if report.nothing:
+        report.outcomes = [_moot(o) for o in report.outcomes]
+    report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
+    report.data["facts"] = _fact_data(facts, ruleset)
+    if entries is not None and entries.tree is not None:
+        report.data["not_granted"] = _not_granted(entries.tree, entries.values(live=True))
+    return report
+
+
+class Ground(NamedTuple):
+    """What judgements stand on: the facts, the Kconfig entries (None: not known) and the rules.
+
+    `nothing` says why there is nothing to check, else it is empty.
+    """
+
+    facts: Facts
+    entries: Kernel | None
+    ruleset: RuleSet
+    nothing: str
+
+
+def lay(
+    path: str | None, *, wants: Sequence[Fact], kernel: str | None, variables: Mapping[str, str] | None, probe: bool,
+    rules: Sequence[str], tree: str | None, shell: bool, console: Console | None,
+) -> Ground:  # fmt: skip
+    """Read the configuration, ask the tools and load the Kconfig entries; arguments as for check_config."""
     given = dict(variables or {})
     ruleset = load(rules, ("config", "toolchain"))
     config = _find(path, given, console)
     if tree is not None:
         kernel = _release_of_tree(tree, kernel)
     facts = _facts(config, wants, kernel, given)
-    report = Report("check")
+    nothing = ""
     if _nothing(facts):
         fact = config.get(_ABOUT_BTF)
         where = f"{fact.source}: {fact.source.text}" if fact else f"no CONFIG_{_ABOUT_BTF} in {config.path}"
-        report.nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
+        nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
     elif probe:
         _probe(facts, given, ruleset, console)
     source = _open_tree(tree, facts, given, shell and probe, console) if tree is not None else None
@@ -114,14 +153,22 @@ def check_config(
         rust = facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
         if source is not None and not shell:  # its own script was not asked
             source.measured = {**source.measured, "RUST_IS_AVAILABLE": rust.value or "n"}
-    for rule in ruleset.rules.values():
-        found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
-        report.outcomes += found
-    if report.nothing:
-        report.outcomes = [_moot(o) for o in report.outcomes]
-    report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
-    report.data["facts"] = _fact_data(facts, ruleset)
-    return report
+    return Ground(facts, entries, ruleset, nothing)
+
+
+def _not_granted(tree: Tree, values: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """What the configuration asks of the tree in vain, by cause."""
+    from btfcheck.kconfig.asked import not_granted
+
+    return [
+        {
+            "symbols": [{"name": name, "asked": asked, "gets": gets} for name, asked, gets in group.symbols],
+            "clause": {"file": clause.file, "line": clause.line, "text": clause.text, "part": clause.expr,
+                       "symbols": {leaf.name: leaf.value for leaf in clause.leaves}} if clause else None,
+        }
+        for group in not_granted(tree, values)
+        for clause in [group.clause]
+    ]  # fmt: skip
 
 
 def _release_of_tree(tree: str, kernel: str | None) -> str:
@@ -165,6 +212,11 @@ def _moot(outcome: Outcome) -> Outcome:
     if outcome.status is not Status.UNKNOWN:
         return outcome
     return outcome._replace(status=Status.SKIP, message="no BTF is asked for", missing=())
+
+
+def wishes(args: argparse.Namespace) -> list[Fact]:
+    """What --want and --want-file ask for. Raises UsageError and InputError."""
+    return [*_want_arguments(args.want), *_want_files(args.want_file)]
 
 
 def _want_arguments(words: Sequence[str]) -> Iterator[Fact]:
@@ -276,7 +328,21 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     return data
 
 
+_MOST_GROUPS = 12  # causes shown in text; -v shows all
+
+
 def body(report: Report, style: Style) -> Iterator[str]:
+    groups = report.data.get("not_granted", [])
+    if groups:
+        count = sum(len(group["symbols"]) for group in groups)
+        yield f"{count} symbols of this configuration get less from the tree than they ask:"
+        for group in groups if style.verbose else groups[:_MOST_GROUPS]:
+            names = ", ".join(f"{s['name']}={s['asked']}" for s in group["symbols"])
+            clause = group["clause"]
+            why = f"{clause['file']}:{clause['line']}: {clause['text']}" if clause else "another choice was made"
+            yield f"  {names}  ({why})"
+        if not style.verbose and len(groups) > _MOST_GROUPS:
+            yield f"  and {len(groups) - _MOST_GROUPS} more causes (-v)"
     if style.verbose:
         for name, fact in report.data["facts"].items():
             yield f"{name}={fact['value'] if fact['value'] is not None else 'unknown'}"

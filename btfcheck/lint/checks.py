@@ -239,7 +239,7 @@ def _merely_unset(
         locations=(place, want.source),
         notes=ways.lines,
         fix="set it, and run `make olddefconfig`",
-        fragment=ways.fragment or (_line(want.name, want.value or "y"),),
+        fragment=ways.fragment or (config_line(want.name, want.value or "y"),),
     )
 
 
@@ -248,7 +248,7 @@ def _blocked(
     facts: Facts, ruleset: RuleSet,
 ) -> Outcome:  # fmt: skip
     clauses = list({(c.text, c.expr): c for a in answers for c in a.blocking}.values())
-    notes = [_quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
+    notes = [quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
     if len(answers) > 1:
         notes.append(f"no source of Linux {facts.release} was read; every text that it may have blocks it")
     ways = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
@@ -270,8 +270,8 @@ def _open(start: Outcome, want: Fact, answers: tuple[Why, ...], facts: Facts, ru
     notes = []
     if len(answers) > 1:
         for answer in answers:
-            texts = "; ".join(_quote(c) for c in answer.blocking) or "nothing blocks it"
-            notes.append(f"as in {_origins(answer.origins)}: {texts}")
+            texts = "; ".join(quote(c) for c in answer.blocking) or "nothing blocks it"
+            notes.append(f"as in {origin_words(answer.origins)}: {texts}")
     missing = tuple(f"{n}: {f.reason or f.source.text}" for n, f in unknown.items())
     return start._replace(
         status=Status.UNKNOWN,
@@ -292,10 +292,10 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
     for item in found:
         origin = facts.recorded[item.symbol]
         said = "forbids it"
-        origin_words: tuple[str, ...] = ("the file was edited by hand, or comes from a patched tree",)
+        by_hand: tuple[str, ...] = ("the file was edited by hand, or comes from a patched tree",)
         if not item.certain:
-            origin_words = ()
-            said = f"may forbid it: no source of it was read, {_origins(item.origins)} would"
+            by_hand = ()
+            said = f"may forbid it: no source of it was read, {origin_words(item.origins)} would"
         clauses = list(item.clauses)
         yield blank._replace(
             status=Status.FINDING if item.certain else Status.UNKNOWN,
@@ -303,13 +303,13 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
             message=f"CONFIG_{item.symbol}={item.value} is set, and Kconfig of Linux {facts.release} {said}",
             locations=(origin.source, *_places(clauses)),
             facts=_deciders(clauses, facts, ruleset),
-            notes=(*(_quote(c) for c in clauses), *origin_words),
+            notes=(*(quote(c) for c in clauses), *by_hand),
             missing=() if item.certain else (f"whether this clause is in Linux {facts.release}",),
             fix=ruleset.rules[blank.rule].fix,
         )
 
 
-def _origins(origins: Iterable[Any]) -> str:
+def origin_words(origins: Iterable[Any]) -> str:
     """The trees that candidate texts come from, in words."""
     return " or ".join(dict.fromkeys(o.variant or ", ".join(o.trees) for o in origins))
 
@@ -319,7 +319,7 @@ def _places(clauses: Iterable[Clause]) -> Iterator[Location]:
     return (Location(c.file, c.line, c.text) for c in clauses if c.line)
 
 
-def _quote(clause: Clause) -> str:
+def quote(clause: Clause) -> str:
     """The clause as the kernel's file has it, with what its symbols are."""
     place = f"{clause.file}:{clause.line}" if clause.line else clause.file
     leaves = ", ".join(_leaf(leaf) for leaf in clause.leaves)
@@ -371,23 +371,25 @@ def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
         f"cannot all be had: {', '.join(c.goals)}; {c.symbol} has, in {c.clause.file}: {c.clause.text}"
         for c in found.clashes
     ]
-    ways = [text for way in found.ways if (text := _way(way))]
+    ways = [text for way in found.ways if (text := way_text(way))]
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
     if len(ways) > _MOST_WAYS:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
     fragment: tuple[str, ...] = ()
     if found.ways and not found.ways[0].given_up:
         settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
-        fragment = tuple(_line(name, value) for name, value in settings.items())
+        fragment = tuple(config_line(name, value) for name, value in settings.items())
     return _Ways(tuple(lines), fragment)
 
 
-def _line(name: str, value: str) -> str:
+def config_line(name: str, value: str) -> str:
+    """A setting as a .config has it."""
     return f"# CONFIG_{name} is not set" if value == "n" else f"CONFIG_{name}={value}"
 
 
-def _way(way: Any) -> str:
-    edits = list(dict.fromkeys(_edit(e) for e in way.edits))
+def way_text(way: Any) -> str:
+    """A way out in words: what to set or install, what is given up and lost."""
+    edits = list(dict.fromkeys(edit_text(e) for e in way.edits))
     text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
     if way.lost:
         text += f"; this loses {', '.join(way.lost)}"
@@ -402,9 +404,10 @@ def _way(way: Any) -> str:
 _LLVM = frozenset(("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", *_ASKED_OF_TOOLS.values()))
 
 
-def _edit(edit: Any) -> str:
+def edit_text(edit: Any) -> str:
+    """One change as a user makes it."""
     if not edit.tool:
-        return _line(edit.name, edit.value)
+        return config_line(edit.name, edit.value)
     if edit.value == "y" and edit.name in _LLVM:
         return "build with LLVM=1"
     if edit.name == "RUST_IS_AVAILABLE":

@@ -52,7 +52,7 @@ SAMPLE = "sample_configs/btfcheck-6.12.117-x86_64-thinlto.config"
 @pytest.mark.parametrize("words", [
     ["rules"], ["explain", "BTF101"], ["check", SAMPLE, "--no-probe"],
     ["check", SAMPLE, "--no-probe", "--want", "GENDWARFKSYMS"], ["check", SAMPLE, "--no-probe", "--kernel", "6.12.50"],
-    ["probe"], ["probe", "--no-probe"],
+    ["probe"], ["probe", "--no-probe"], ["explain", "--log", "README.md"],
 ], ids=" ".join)  # fmt: skip
 def test_json_keeps_to_the_schema(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
