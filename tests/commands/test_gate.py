@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from btfcheck.cli import main
@@ -25,6 +26,7 @@ from tests.btf.blob import Blob
 from tests.fakes import processes
 from tests.gate.scenes import btf, elf, scene, with_sections
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
 RULES = load(stages=("encode",)).rules
 CASES = [(r, e) for r in RULES.values() for e in r.examples if e["input"].startswith("gate")]
 UNITS = 'unit C "main.c"\n  structure_type "device" byte_size=8\n'
@@ -85,7 +87,10 @@ def _afresh() -> None:
 def gate(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
     code = main(["gate", "--output", "json", "--no-probe", "-j1", *words])
     out = capsys.readouterr().out
-    return code, json.loads(out) if out else {}
+    data = json.loads(out) if out else {}
+    if data:
+        jsonschema.validate(data, SCHEMA)
+    return code, data
 
 
 def waive(build: Build, text: str) -> None:
