@@ -133,9 +133,11 @@ class Judges:
         self.args = args
         self.byteorder = "big" if args.big_endian else "little"
         self.bases: dict[str, tuple[Base, Release | None]] = {}
-        # A vmlinux among the files is the base of the modules beside it.
-        self.kernels = [p for p in paths if os.path.basename(p).startswith(("vmlinux", "vmlinuz"))]
-        self.told: set[tuple[str, str]] = set()
+        # A vmlinux among the files is the base of modules: the one that was named, before any that is searched.
+        kernels = [p for p in paths if os.path.basename(p).startswith(("vmlinux", "vmlinuz"))]
+        named = [p for p in kernels if p in args.words]
+        self.named = named if len(named) == 1 else []
+        self.kernels = kernels
 
     def file(self, path: str, subject: str) -> tuple[list[Outcome], list[dict[str, Any]]]:
         """What is to say of one file: outcomes, and an element of `verdicts` for each kernel."""
@@ -160,14 +162,17 @@ class Judges:
             return self._load(self.args.base) if kind != VMLINUX else (None, None)
         if kind != MODULE:
             return None, None
-        places = [*source.base_places(read), *self.kernels]
+        places = [*self.named, *source.base_places(read), *self.kernels]
         own = os.path.realpath(read.path)
         place = next((p for p in places if os.path.isfile(p) and os.path.realpath(p) != own), "")
         return self._load(place) if place else (None, None)
 
     def _load(self, path: str) -> tuple[Base, Release | None]:
         if path not in self.bases:
-            found = source.read(path, self.byteorder)
+            try:
+                found = source.read(path, self.byteorder)
+            except NoBtfError as error:
+                raise InputError(f"as base: {error}") from None
             self.bases[path] = Base(found.data, found.machine), found.release
         return self.bases[path]
 

@@ -178,6 +178,20 @@ def test_a_module_on_another_vmlinux(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "error[BTF402]: built with another vmlinux: 1 types refer to what is not there, as [5] mine_init" in out
 
 
+def test_the_vmlinux_that_is_named_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "a" / "vmlinux", b"not the one")
+    named = put(tmp_path / "b" / "vmlinux", files.vmlinux(kernel().bytes()))
+    path = put(tmp_path / "a" / "mine.ko", files.module(own(kernel()).bytes()))
+    assert run(capsys, named, path)[0] == 0
+
+
+def test_a_vmlinux_without_btf_judges_no_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "vmlinux", files.elf({".text": b"x"}))
+    code, out, _ = run(capsys, put(tmp_path / "mine.ko", files.module(own(kernel()).bytes())))
+    assert code == 3
+    assert "as base: " in out
+
+
 def test_standalone_btf_in_a_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = put(tmp_path / "vmlinux", files.vmlinux(kernel().bytes()))
     path = put(tmp_path / "mine.ko", files.module(kernel().bytes()))
