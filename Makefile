@@ -2,6 +2,8 @@
 # make demo     set up and show the main job on a real configuration
 # make test     set up and run all tests
 # make lint     ruff and mypy
+# make fuzz     mutated ELF files against the scanner
+# make kconfig-oracle TREES="DIR..."   compare every symbol with the kernel's own conf, some 350 configurations a tree
 # make accept   the long runs: real kernels, the live bpf() oracle (needs ../shared; some need root)
 
 VENV ?= .venv
@@ -23,9 +25,26 @@ lint: dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
 
+# BTFCHECK_PAHOLES=DIR holds later paholes, each as DIR/pahole-1.30/pahole (tests/fetch-paholes DIR).
 accept: dev
-	HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -m accept $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -m accept $(PYTEST_ARGS)
 	HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -n 2 -k "any_text or any_bytes"
+
+# What CI runs of it: minutes, not an hour.
+accept-short: dev
+	$(PYTHON) -m pytest -m "accept and not slow" $(PYTEST_ARGS)
+
+# Mutated ELF files: no crash, no hang, no memory beyond the limit.
+fuzz: dev
+	$(PYTHON) tests/fuzz_scan.py
+
+# Every symbol against the kernel's own conf; TREES are kernel sources, CONFIGS configurations to try.
+TREES ?=
+CONFIGS ?=
+.PHONY: kconfig-oracle
+kconfig-oracle: dev
+	@test -n "$(TREES)" || { echo "TREES=/usr/src/linux-source-6.12 ... is needed"; exit 2; }
+	for tree in $(TREES); do $(PYTHON) tests/kconfig-oracle $$tree $(CONFIGS) --random 200 --damaged 100 || exit 1; done
 
 .PHONY: dev
 dev:

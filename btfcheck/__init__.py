@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from btfcheck.btf.judge import validate as validate
+    from btfcheck.commands.check import check_config as check_config
+    from btfcheck.dwarf.leaks import scan as scan
 
 __version__ = "0.1.0"
 
 # What the package offers to Python, and where it is; imported when first asked for.
-_LAZY = {"validate": "btfcheck.btf.judge"}
+_LAZY = {
+    "check_config": "btfcheck.commands.check",
+    "scan": "btfcheck.dwarf.leaks",
+    "validate": "btfcheck.btf.judge",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -50,7 +50,8 @@ def verb_parser(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     module.add_arguments(parser)
     shared = parser.add_argument_group("shared options")
     shared.add_argument("--output", metavar="FMT[:FILE]", action="append", default=[],
-                        help="output format (text, json), to FILE or stdout; repeatable (default: text)")
+                        help="text, json, sarif, junit, github or markdown, to FILE or stdout; repeatable "
+                             "(default: text)")
     shared.add_argument("--fail-on", choices=("error", "warning", "note", "never"), default="error",
                         help="the least severity that makes the exit code 1 (default: error)")
     shared.add_argument("--allow-unknown", action="store_true",
@@ -143,6 +144,7 @@ def run_verb(argv: Sequence[str]) -> int:
     style = Style(wants_color(args.color, sys.stdout), args.verbose, args.quiet)
     console = Console(style, streaming=("text", None) in outputs)
     report: Report = module.run(args, console)
+    report.fail_on = args.fail_on
     code = exit_code(report, args.fail_on, args.allow_unknown)
     body = getattr(module, "body", None)
     try:

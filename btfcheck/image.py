@@ -15,6 +15,7 @@ import sys
 from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import pairwise
 from types import TracebackType
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ class Image:
         self.path = path
         self.size = len(data)
         self._data = memoryview(data)
-        self._unpacked: dict[int, bytes] = {}
+        self._unpacked: dict[int, bytearray] = {}
         if bytes(data[:4]) != b"\x7fELF" or len(data) < 52:
             raise self.error("not an ELF file")
         kind, order = data[4], data[5]
@@ -156,7 +157,7 @@ class Image:
             raise self.error(f"{what}: cut off, it reaches to byte {offset + size} of {self.size}")
         return self._data[offset : offset + size]
 
-    def _unpack_section(self, section: Section) -> bytes:
+    def _unpack_section(self, section: Section) -> bytearray:
         raw = self._part(section.offset, section.size, section.name)
         if section.flags & SHF_COMPRESSED:
             layout = "IIQQ" if self.bits == 64 else "III"
@@ -172,12 +173,9 @@ class Image:
         if size > expansion_limit(self.size):
             raise self.error(f"{section.name}: claims {size} bytes unpacked, beyond the limit for this file")
         try:
-            data = _unpack(kind, raw[skip:], size)
+            return _unpack(kind, raw[skip:], size)
         except InputError as error:
             raise self.error(f"{section.name}: {error}") from None
-        if len(data) != size:
-            raise self.error(f"{section.name}: unpacks to {len(data)} bytes instead of {size}")
-        return data
 
     # -- what is asked of a whole file ------------------------------------------------------------------
 
@@ -223,10 +221,15 @@ class Image:
 
     @property
     def altlink(self) -> tuple[str, str] | None:
-        """(file name, its build id) of `.gnu_debugaltlink`, which dwz -m writes."""
+        """(name, build id) of the file that `.gnu_debugaltlink` or DWARF 5's `.debug_sup` names (dwz -m)."""
         data = bytes(self.contents(".gnu_debugaltlink"))
+        skip = 0
+        if not data:
+            sup = bytes(self.contents(".debug_sup"))
+            # Version, whether this is the supplementary file itself, name, length of the checksum.
+            data, skip = (sup[3:], 1) if len(sup) > 3 and not sup[2] else (b"", 0)
         end = data.find(b"\0")
-        return (os.fsdecode(data[:end]), data[end + 1 :].hex()) if end > 0 else None
+        return (os.fsdecode(data[:end]), data[end + 1 + skip :].hex()) if end > 0 else None
 
     # -- relocation -------------------------------------------------------------------------------------
 
@@ -278,28 +281,53 @@ def _string(strings: bytes, offset: int) -> str:
     return strings[offset : strings.find(b"\0", offset)].decode("utf-8", "backslashreplace")
 
 
-def _unpack(kind: int, raw: memoryview, size: int) -> bytes:
-    """At most size + 1 bytes, so that the caller sees what is too long."""
+_STEP = 1 << 20  # bytes that are unpacked at a time
+
+
+def _unpack(kind: int, raw: memoryview, size: int) -> bytearray:
+    """The `size` bytes that `raw` holds, unpacked into their place: a vmlinux has no room for a second copy.
+
+    Raises InputError when they are more or fewer, or when the data is broken.
+    """
+    out = bytearray(size)
+    view = memoryview(out)
+    done = 0
+    for part in _unpacked(kind, raw):
+        if done + len(part) > size:
+            raise InputError(f"unpacks to more than the {size} bytes that it names")
+        view[done : done + len(part)] = part
+        done += len(part)
+    if done != size:
+        raise InputError(f"unpacks to {done} bytes instead of {size}")
+    return out
+
+
+def _unpacked(kind: int, raw: memoryview) -> Iterator[bytes]:
+    """What `raw` holds, in parts of at most a megabyte."""
     if kind == _COMPRESSED_ZLIB:
         import zlib
 
+        decoder = zlib.decompressobj()
         try:
-            return zlib.decompressobj().decompress(raw, size + 1)
+            for start in range(0, len(raw), _STEP):
+                rest: memoryview | bytes = raw[start : start + _STEP]
+                while rest and not decoder.eof:
+                    yield decoder.decompress(rest, _STEP)
+                    rest = decoder.unconsumed_tail
+            yield decoder.flush(_STEP)
         except zlib.error as error:
             raise InputError(f"broken zlib data: {error}") from None
-    if kind == _COMPRESSED_ZSTD:
+    elif kind == _COMPRESSED_ZSTD:
         import zstandard
 
-        parts, room = [], size + 1
         try:
             with zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw) as reader:
-                while room and (part := reader.read(min(room, 4 << 20))):
-                    parts.append(part)
-                    room -= len(part)
+                while part := reader.read(_STEP):
+                    yield part
         except zstandard.ZstdError as error:
             raise InputError(f"broken zstd data: {error}") from None
-        return b"".join(parts)
-    raise InputError(f"compression type {kind} is unknown")
+    else:
+        raise InputError(f"compression type {kind} is unknown")
 
 
 # -- relocations ----------------------------------------------------------------------------------------
@@ -359,6 +387,11 @@ class Relocations:
         return [entry[0] for entry in self._entry.iter_unpack(data)]
 
     @cached_property
+    def _sorted(self) -> bool:
+        """As every assembler and linker leaves them, but nothing demands."""
+        return all(a <= b for a, b in pairwise(self._offsets))
+
+    @cached_property
     def _map(self) -> dict[int, list[int]]:
         """Offset -> indices of all its relocations, for tables that are not sorted."""
         found: dict[int, list[int]] = {}
@@ -374,7 +407,7 @@ class Relocations:
             while last < len(column) and column[last] == offset:
                 last += 1
             return list(range(index, last))
-        return self._map.get(offset, [])
+        return [] if self._sorted else self._map.get(offset, [])
 
     def value(self, offset: int, raw: int, size: int) -> int:
         """What the linker would put into the `size` bytes at `offset`, which now hold `raw`.

@@ -119,14 +119,15 @@ class Outcome(NamedTuple):
         from hashlib import sha256
 
         text = f"{self.rule}\0{self.subject}\0{self.key}"
-        return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Report:
     """Everything a verb found out.
 
     `data` holds the verb's own plain data under its key ("facts", "files", "verdicts" ...).
-    `nothing` says why there was nothing to check (exit 4), else it is empty.
+    `nothing` says why there was nothing to check (exit 4), else it is empty. `fail_on` is the least severity
+    that makes the exit code 1, or "never".
     """
 
     def __init__(
@@ -135,11 +136,13 @@ class Report:
         outcomes: list[Outcome] | None = None,
         data: dict[str, Any] | None = None,
         nothing: str = "",
+        fail_on: str = "error",
     ) -> None:
         self.command = command
         self.outcomes = [] if outcomes is None else outcomes
         self.data = {} if data is None else data
         self.nothing = nothing
+        self.fail_on = fail_on
 
     def count(self, status: Status, severity: Severity | None = None) -> int:
         return sum(

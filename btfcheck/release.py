@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple
 
@@ -59,3 +60,41 @@ def parse(text: str) -> Release:
     return Release(
         int(numbers[1]), int(numbers[2]), int(numbers[3] or 0), int(candidate[1]) if candidate else FINAL
     )
+
+
+# Debian's and Ubuntu's `uname -r`: the point release is always 0, what counts is behind it.
+_HIDES_STABLE = re.compile(r"\d+\.\d+\.0-\d+(-[a-z][\w-]*)*")
+
+
+def stated(text: str) -> Release:
+    """The release that a user names with --kernel.
+
+    "running" is this machine's kernel, by /proc/version. A distribution's `uname -r` that hides the
+    stable release (Debian's 6.1.0-56-amd64 is 6.1.192) is looked up here: the running kernel's banner,
+    or the header of /boot/config-*. Raises UsageError where nothing tells.
+    """
+    if text == "running":
+        return _running()
+    if not _HIDES_STABLE.fullmatch(text.strip()):
+        return parse(text)
+    if os.uname().release == text.strip():
+        return _running()
+    try:
+        with open(f"/boot/config-{text.strip()}", encoding="utf-8", errors="replace") as stream:
+            header = re.search(r"^# Linux/\S+ (\S+) Kernel Configuration", stream.read(4096), re.M)
+    except OSError:
+        header = None
+    if header:
+        return parse(header[1])
+    raise UsageError(
+        f"{text.strip()} is a distribution's name, which hides the stable release; give that, as in 6.1.192 "
+        "(it stands in /proc/version and in the header of the configuration)"
+    )
+
+
+def _running() -> Release:
+    try:
+        with open("/proc/version", encoding="utf-8", errors="replace") as stream:
+            return parse(stream.read())
+    except OSError as error:
+        raise UsageError(f"/proc/version: {error.strerror}; give the release itself") from error

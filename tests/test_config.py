@@ -98,6 +98,17 @@ def test_ikconfig_in_an_image(tmp_path: Path) -> None:
         read(str(path))
 
 
+def test_ikconfig_in_a_bzimage(tmp_path: Path) -> None:
+    kernel = b"\x7fELF" + bytes(5000) + b"IKCFG_ST" + gzip.compress(FULL.encode()) + b"IKCFG_ED"
+    packed = gzip.compress(kernel)
+    setup = bytearray(0x400)  # Documentation/arch/x86/boot.rst
+    setup[0x1F1], setup[0x1FE:0x200], setup[0x202:0x206] = 1, b"\x55\xaa", b"HdrS"
+    setup[0x206:0x208] = (0x020F).to_bytes(2, "little")
+    setup[0x248:0x24C], setup[0x24C:0x250] = bytes(4), len(packed).to_bytes(4, "little")
+    (tmp_path / "bzImage").write_bytes(setup + packed)
+    assert read(str(tmp_path / "bzImage"))["RUST"].source.line == 7
+
+
 def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     for data in (FULL.encode(), gzip.compress(FULL.encode())):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))

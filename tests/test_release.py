@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import contextlib
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from btfcheck.model import UsageError
-from btfcheck.release import FINAL, Release, parse
+from btfcheck.release import FINAL, Release, parse, stated
 
 DEBIAN = (
     "Linux version 6.1.0-56-cloud-amd64 (debian-kernel@lists.debian.org) (gcc-12 (Debian 12.2.0-14+deb12u1) "
@@ -67,3 +68,14 @@ def test_text_and_back(major: int, minor: int, patch: int, rc: int) -> None:
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
         parse(text)
+
+
+def test_a_distribution_name_that_hides_the_stable_release() -> None:
+    with pytest.raises(UsageError, match=r"hides the stable release; give that, as in 6\.1\.192"):
+        stated("6.1.0-99-nosuch")
+    assert stated("6.12.117+deb12-amd64") == Release(6, 12, 117)
+    assert stated("6.12") == Release(6, 12)
+
+
+def test_the_running_kernel() -> None:
+    assert stated("running") == parse(Path("/proc/version").read_text())

@@ -16,10 +16,13 @@ from collections.abc import Sequence
 # Verb -> the line that `btfcheck --help` shows. Modules are imported only when called.
 VERBS: dict[str, str] = {
     "check": "judge a .config and the toolchain, before the build",
+    "matrix": "which combinations of Rust, BTF, LTO and pahole are allowed, and which are safe",
     "rules": "list the rules",
     "explain": "print a rule's page",
     "scan": "find Rust in the debug information of C units, after the build",
+    "encode": "run pahole as the kernel's build would, and judge what comes out",
     "validate": "the kernel's own verdict on BTF, for any kernel release",
+    "gate": "judge a built kernel: check, scan, validate, compare and encode, one verdict",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 

@@ -12,27 +12,30 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.commands import split_variables
 from btfcheck.config import Config, read, usual_places
-from btfcheck.lint.checks import kconfig_checks, known_kernel, release_facts, rust_is_available
+from btfcheck.lint.checks import computed_facts, kconfig_checks, known_kernel, release_facts, rust_is_available
 from btfcheck.lint.engine import Facts, judge
 from btfcheck.lint.expr import Result
 from btfcheck.lint.rules import RuleSet, load
 from btfcheck.model import Fact, InputError, Location, Outcome, Report, Severity, Status, UsageError
-from btfcheck.release import Release
+from btfcheck.release import Release, stated
 from btfcheck.release import parse as parse_release
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
     from btfcheck.formats.style import Style
+    from btfcheck.kconfig.tree import Tree
+    from btfcheck.lint.checks import Kernel
 
 WORDS = "[CONFIG] [VAR=VALUE]..."
 EXAMPLES = """\
   btfcheck check
   btfcheck check .config --want RUST=y --want DEBUG_INFO_BTF=y LLVM=1
   btfcheck check /boot/config-6.12.117+deb12-amd64 --no-probe
+  btfcheck check .config --tree ~/linux --want RUST=y LLVM=1
   btfcheck check myfragment.config --kernel 6.14 --want-file wishes.config
   zcat /proc/config.gz | btfcheck check - --output json:report.json --output text
 """
@@ -43,12 +46,21 @@ _ABOUT_BTF = "DEBUG_INFO_BTF"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", metavar="CONFIG | VAR=VALUE", nargs="*")
+    add_config_arguments(parser)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a verb that judges a configuration takes."""
     parser.add_argument("--want", metavar="SYM[=VAL]", action="append", default=[],
                         help="a symbol that must be in the result (=y unless said); repeatable")
     parser.add_argument("--want-file", metavar="FRAGMENT", action="append", default=[],
                         help="symbols that must be in the result, as a configuration fragment")
     parser.add_argument("--kernel", metavar="RELEASE",
                         help="judge for this kernel release (default: the configuration's header line)")
+    parser.add_argument("--tree", metavar="DIR",
+                        help="ask the Kconfig files of this kernel source, with file and line")
+    parser.add_argument("--no-shell", action="store_true",
+                        help="with --tree: run none of the commands that its Kconfig files name")
     parser.add_argument("--rules", metavar="DIR", action="append", default=[], help="also the rules in DIR")
 
 
@@ -58,11 +70,13 @@ def run(args: argparse.Namespace, console: Console) -> Report:
         raise UsageError(f"one configuration at a time, not {len(inputs)}: {' '.join(inputs)}")
     return check_config(
         inputs[0] if inputs else None,
-        wants=[*_want_arguments(args.want), *_want_files(args.want_file)],
+        wants=wishes(args),
         kernel=args.kernel,
         variables=given,
         probe=not args.no_probe,
         rules=args.rules,
+        tree=args.tree,
+        shell=not args.no_shell,
         console=console,
     )
 
@@ -75,27 +89,20 @@ def check_config(
     variables: Mapping[str, str] | None = None,
     probe: bool = True,
     rules: Sequence[str] = (),
+    tree: str | None = None,
+    shell: bool = True,
     console: Console | None = None,
 ) -> Report:
     """Check one configuration (None: the usual places) and the toolchain that `variables` choose.
 
-    `wants` are facts with the values asked for. Raises UsageError and InputError.
+    `wants` are facts with the values asked for. With `tree`, a kernel's source, its own Kconfig files
+    are asked in place of the built-in ones; their $(shell,...) is run only with `shell` and `probe`.
+    Raises UsageError and InputError.
     """
-    given = dict(variables or {})
-    ruleset = load(rules, ("config", "toolchain"))
-    config = _find(path, given, console)
-    facts = _facts(config, wants, kernel, given)
-    report = Report("check")
-    if _nothing(facts):
-        fact = config.get(_ABOUT_BTF)
-        where = f"{fact.source}: {fact.source.text}" if fact else f"no CONFIG_{_ABOUT_BTF} in {config.path}"
-        report.nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
-    elif probe:
-        _probe(facts, given, ruleset, console)
-    entries = known_kernel(facts)
-    facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
-    if facts.probed:
-        facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
+    ground = lay(path, wants=wants, kernel=kernel, variables=variables, probe=probe, rules=rules, tree=tree,
+                 shell=shell, console=console)
+    facts, entries, ruleset = ground.facts, ground.entries, ground.ruleset
+    report = Report("check", nothing=ground.nothing)
     for rule in ruleset.rules.values():
         found = [judge(rule, facts, ruleset)] if rule.when else kconfig_checks(rule, entries, facts, ruleset)
         report.outcomes += found
@@ -103,7 +110,101 @@ def check_config(
         report.outcomes = [_moot(o) for o in report.outcomes]
     report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
     report.data["facts"] = _fact_data(facts, ruleset)
+    if entries is not None and entries.tree is not None:
+        report.data["not_granted"] = _not_granted(entries.tree, entries.values(live=True))
     return report
+
+
+class Ground(NamedTuple):
+    """What judgements stand on: the facts, the Kconfig entries (None: not known) and the rules.
+
+    `nothing` says why there is nothing to check, else it is empty.
+    """
+
+    facts: Facts
+    entries: Kernel | None
+    ruleset: RuleSet
+    nothing: str
+
+
+def lay(
+    path: str | None, *, wants: Sequence[Fact], kernel: str | None, variables: Mapping[str, str] | None, probe: bool,
+    rules: Sequence[str], tree: str | None, shell: bool, console: Console | None,
+) -> Ground:  # fmt: skip
+    """Read the configuration, ask the tools and load the Kconfig entries; arguments as for check_config."""
+    given = dict(variables or {})
+    ruleset = load(rules, ("config", "toolchain"))
+    config = _find(path, given, console)
+    if tree is not None:
+        kernel = _release_of_tree(tree, kernel)
+    facts = _facts(config, wants, kernel, given)
+    nothing = ""
+    if _nothing(facts):
+        fact = config.get(_ABOUT_BTF)
+        where = f"{fact.source}: {fact.source.text}" if fact else f"no CONFIG_{_ABOUT_BTF} in {config.path}"
+        nothing = f"this configuration asks for no BTF ({where}); --want DEBUG_INFO_BTF=y asks for it"
+    elif probe:
+        _probe(facts, given, ruleset, console)
+    source = _open_tree(tree, facts, given, shell and probe, console) if tree is not None else None
+    entries = known_kernel(facts, parse_release(config.release) if config.release else None, source)
+    facts.computed = computed_facts(facts, entries)
+    facts.context |= {**release_facts(facts, entries), **dict(_majors(facts, ruleset))}
+    if facts.probed:
+        rust = facts.live["RUST_IS_AVAILABLE"] = rust_is_available(facts, ruleset)
+        if source is not None and not shell:  # its own script was not asked
+            source.measured = {**source.measured, "RUST_IS_AVAILABLE": rust.value or "n"}
+    return Ground(facts, entries, ruleset, nothing)
+
+
+def _not_granted(tree: Tree, values: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """What the configuration asks of the tree in vain, by cause."""
+    from btfcheck.kconfig.asked import not_granted
+
+    return [
+        {
+            "symbols": [{"name": name, "asked": asked, "gets": gets} for name, asked, gets in group.symbols],
+            "clause": {"file": clause.file, "line": clause.line, "text": clause.text, "part": clause.expr,
+                       "symbols": {leaf.name: leaf.value for leaf in clause.leaves}} if clause else None,
+        }
+        for group in not_granted(tree, values)
+        for clause in [group.clause]
+    ]  # fmt: skip
+
+
+def _release_of_tree(tree: str, kernel: str | None) -> str:
+    from btfcheck.kconfig.environment import kernel_version
+
+    release = kernel_version(tree)
+    if kernel not in (None, release):
+        raise UsageError(f"--kernel {kernel}: the tree {tree} is Linux {release}; give one of the two")
+    return release
+
+
+def _open_tree(
+    tree: str, facts: Facts, given: Mapping[str, str], shell: bool, console: Console | None
+) -> Tree:
+    from btfcheck.kconfig.tree import open_tree
+
+    said = None if shell else {n: f.value for n in _TOOL_FACTS if (f := facts.live.get(n) or facts.recorded.get(n))}
+    if said is not None and facts.complete and not facts.probed:
+        said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
+    loaded = open_tree(tree, given, facts.arch, facts=said)
+    if console:
+        for text in loaded.missing:
+            console.info(f"btfcheck: {text}")
+        if loaded.assumed:
+            console.info(f"btfcheck: {len(loaded.assumed)} commands of {tree} were not run and taken to succeed")
+            for command in loaded.assumed:
+                console.detail(f"taken to succeed: {command}")
+    return loaded
+
+
+# What the commands of a tree that is not to be trusted are answered from.
+_TOOL_FACTS = (
+    "CC_VERSION_TEXT", "CC_IS_CLANG", "CLANG_VERSION", "CC_IS_GCC", "GCC_VERSION", "AS_IS_LLVM", "AS_IS_GNU",
+    "AS_VERSION", "LD_IS_LLD", "LLD_VERSION", "LD_IS_BFD", "LD_VERSION", "PAHOLE_VERSION", "RUSTC_VERSION",
+    "RUSTC_LLVM_VERSION", "RUSTC_VERSION_TEXT", "RUST_IS_AVAILABLE",
+)  # fmt: skip
 
 
 def _moot(outcome: Outcome) -> Outcome:
@@ -111,6 +212,11 @@ def _moot(outcome: Outcome) -> Outcome:
     if outcome.status is not Status.UNKNOWN:
         return outcome
     return outcome._replace(status=Status.SKIP, message="no BTF is asked for", missing=())
+
+
+def wishes(args: argparse.Namespace) -> list[Fact]:
+    """What --want and --want-file ask for. Raises UsageError and InputError."""
+    return [*_want_arguments(args.want), *_want_files(args.want_file)]
 
 
 def _want_arguments(words: Sequence[str]) -> Iterator[Fact]:
@@ -159,11 +265,8 @@ def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Map
 
 
 def _release(config: Config, kernel: str | None) -> Release | None:
-    if kernel == "running":
-        with open("/proc/version") as stream:
-            return parse_release(stream.read())
     if kernel is not None:
-        return parse_release(kernel)
+        return stated(kernel)
     return parse_release(config.release) if config.release else None
 
 
@@ -215,7 +318,7 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     data: dict[str, Any] = {}
     names = (*ruleset.symbols, *(n for n in facts.live if n not in ruleset.symbols))
     for name in names:
-        stores = (facts.live, facts.recorded, facts.context, facts.wanted)
+        stores = (facts.live, facts.computed, facts.recorded, facts.context)
         found = next((s[name] for s in stores if name in s), None)
         if found is None:
             continue
@@ -225,7 +328,21 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     return data
 
 
+_MOST_GROUPS = 12  # causes shown in text; -v shows all
+
+
 def body(report: Report, style: Style) -> Iterator[str]:
+    groups = report.data.get("not_granted", [])
+    if groups:
+        count = sum(len(group["symbols"]) for group in groups)
+        yield f"{count} symbols of this configuration get less from the tree than they ask:"
+        for group in groups if style.verbose else groups[:_MOST_GROUPS]:
+            names = ", ".join(f"{s['name']}={s['asked']}" for s in group["symbols"])
+            clause = group["clause"]
+            why = f"{clause['file']}:{clause['line']}: {clause['text']}" if clause else "another choice was made"
+            yield f"  {names}  ({why})"
+        if not style.verbose and len(groups) > _MOST_GROUPS:
+            yield f"  and {len(groups) - _MOST_GROUPS} more causes (-v)"
     if style.verbose:
         for name, fact in report.data["facts"].items():
             yield f"{name}={fact['value'] if fact['value'] is not None else 'unknown'}"

@@ -230,7 +230,7 @@ def file_data(result: ScanResult, cases: Sequence[Case]) -> dict[str, Any]:
 
 def file_lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     """What is told of a file that has Rust units, or of every file with -v."""
-    if style.quiet or not data["units"] or not (style.verbose or data["units"].get("Rust")):
+    if style.quiet or not data["units"] or not (style.verbose or data["kinds"] or data["units"].get("Rust")):
         return
     units = ", ".join(f"{n} {language}" for language, n in data["units"].items())
     yield style.paint("bold", printable(data["path"])) + f": units: {units}"
@@ -242,7 +242,8 @@ def file_lines(data: dict[str, Any], style: Style) -> Iterator[str]:
     old, new = ("merges" if data[key] else "does not merge" for key in ("merged", "merged_from_1_32"))
     verdict = f"pahole {old} the units" if old == new else f"pahole {old} the units up to 1.31, {new} them from 1.32"
     first = data["first_unit"]
-    yield f"  {verdict} ({note}); the first unit is {first['language']}: {printable(first['name'])}"
+    language = "of no language" if first["language"] == "none" else first["language"]
+    yield f"  {verdict} ({note}); the first unit is {language}: {printable(first['name']) or 'no name'}"
     if style.verbose:
         yield (f"  walked {data['walked_units']} units ({data['walked_dies']} entries); "
                f"left out {data['skipped_units']}, whose abbreviations rule out any finding")

@@ -146,7 +146,9 @@ _CUT = re.compile(rb"([\x80-\xff]*[^\0])([\x80-\xff]*[^\0][\0\1][^\0]*(?:\0[^\0]
 _PLAIN_LIMIT = 1 << 20  # the expression keeps a note per declaration; longer tables are taken apart
 
 _MEMO: dict[Sizes, dict[bytes, Shape]] = {}
-_MEMO_LIMIT = 200_000
+_MEMO_LIMIT = 50_000  # kinds of declarations; a vmlinux has 8,000
+_TABLE_LIMIT = 100_000  # declarations of one table; LTO makes tables of some hundred
+_KEPT_LIMIT = 500_000  # declarations that are kept taken apart
 
 
 def leb(data: bytes | memoryview, at: int) -> tuple[int, int]:
@@ -169,7 +171,8 @@ class Table:
     the unit, so that no entry can be of interest. The rest is computed when asked for.
     """
 
-    def __init__(self, data: memoryview, offset: int, sizes: Sizes) -> None:
+    def __init__(self, owner: Abbreviations, data: memoryview, offset: int, sizes: Sizes) -> None:
+        self._owner = owner
         self._data = data
         self._offset = offset
         self.sizes = sizes
@@ -198,12 +201,22 @@ class Table:
             code = number[0] if len(number) == 1 else leb(number, 0)[0]
             if code not in found:
                 found[code] = memo.get(declaration) or _shape(declaration, sizes)
+        self._owner.keep(self, len(found))
         return found
+
+    def forget(self) -> None:
+        """Drop what can be computed again."""
+        self.__dict__.pop("shapes", None)
+        self.plans.clear()
 
     def _declarations(self) -> Iterator[tuple[bytes, bytes]]:
         """(code, declaration) one by one, and then `end` is known."""
         data, at = self._data, self._offset
+        count = 0
         while at < len(data) and data[at] != 0:
+            count += 1
+            if count > _TABLE_LIMIT:
+                raise DwarfError(f"the abbreviation table at 0x{self._offset:x} has no end")
             hit = _DECLARATION.match(data, at)
             if hit:
                 yield hit[1], hit[2]
@@ -241,6 +254,13 @@ class Table:
         """Can any entry refer out of its unit, by offset?"""
         return not self.plain and any(
             form in _LEAVING for s in self.shapes.values() for _, form, _ in s.attributes
+        )
+
+    @cached_property
+    def elsewhere(self) -> bool:
+        """Can any entry refer into the supplementary file of dwz -m?"""
+        return not self.plain and any(
+            form in ALT_SIZES for s in self.shapes.values() for _, form, _ in s.attributes
         )
 
     @cached_property
@@ -301,6 +321,8 @@ class Abbreviations:
         self._tables: dict[tuple[int, Sizes], Table] = {}
         # Tables of a sane file do not overlap. A small hostile one may start a table at every byte.
         self._budget = 4 * len(data) + (64 << 10)
+        self._kept: dict[Table, int] = {}
+        self._kept_total = 0
 
     def table(self, offset: int, sizes: Sizes) -> Table:
         """The table at `offset`. Raises DwarfError when there is none."""
@@ -311,8 +333,22 @@ class Abbreviations:
                 raise DwarfError(f"no abbreviation table at 0x{offset:x}")
             if self._budget <= 0:
                 raise DwarfError("abbreviation tables overlap")
-            table = self._tables[key] = Table(self._data, offset, sizes)
+            table = self._tables[key] = Table(self, self._data, offset, sizes)
             if not table.plain:
                 len(table.shapes)
             self._budget -= table.end - offset
         return table
+
+    def keep(self, table: Table, count: int) -> None:
+        """Note that a table was taken apart, and forget the ones of longest ago when there are many."""
+        self._kept[table] = count
+        self._kept_total += count
+        while self._kept_total > _KEPT_LIMIT and len(self._kept) > 1:
+            oldest = next(iter(self._kept))
+            self._kept_total -= self._kept.pop(oldest)
+            oldest.forget()
+
+    def close(self) -> None:
+        """Forget the tables, which refer back to this."""
+        self._tables.clear()
+        self._kept.clear()

@@ -204,7 +204,7 @@ def _present(result: ScanResult, subject: str, kind: str, count: int, cases: Seq
         notes.append("the first unit is Rust, which decides for the whole file: see BTF302")
     return Outcome(
         about.rule, status, severity, subject, message,
-        locations=tuple(_location(result, e) for e in result.examples.get(kind, ())) or (Location(result.path),),
+        locations=tuple(_location(e) for e in result.examples.get(kind, ())) or (Location(result.path),),
         facts=facts if kind not in ("L1", "L3n", "L3t", "L3f", "L5", "L6", "L7") else (),
         notes=tuple(notes),
         fix=fix if status is Status.FINDING and severity is not Severity.NOTE else "",
@@ -218,7 +218,7 @@ def _effect(about: Kind, harm: bool | None) -> str:
     return about.harmful if harm else about.harmless
 
 
-def _location(result: ScanResult, example: Example) -> Location:
+def _location(example: Example) -> Location:
     """`file [unit: section+offset tag attribute]  Rust name -> target unit (source)`."""
     place = f"{example.unit}: {example.section}+0x{example.offset:x} {example.tag}"
     if example.attribute:
@@ -228,7 +228,7 @@ def _location(result: ScanResult, example: Example) -> Location:
         text += f" -> 0x{example.target:x} in {example.target_unit}"
     if example.source:
         text += f" ({example.source})"
-    return Location(result.debug_path or result.path, text=text.strip(), logical=place)
+    return Location(example.file, text=text.strip(), logical=place)
 
 
 def _gaps(result: ScanResult, subject: str) -> list[Outcome]:

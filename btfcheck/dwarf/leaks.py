@@ -19,22 +19,22 @@ into a unit that is Rust's. Names, `.rs` strings and base types prove nothing an
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from btfcheck.dwarf import split
-from btfcheck.dwarf.abbrev import ALT_SIZES, DwarfError
+from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.constants import (
     AT,
     C_TAGS,
-    FORM,
     RUST_TAGS,
     TAG,
-    TYPE_TAGS,
     attribute_name,
     tag_name,
 )
+from btfcheck.dwarf.holdings import Holdings
+from btfcheck.dwarf.partial import label_partial_units
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Debug, Info, Unit
 from btfcheck.dwarf.walk import Hit, Targets, walk
@@ -45,19 +45,18 @@ KINDS = ("M1", "M2", "L1", "L2", "L3n", "L3t", "L3f", "L4", "L5", "L6", "L7")
 
 _C_LIKE = ("C", "asm", "none")
 _CODE_REFERENCES = (AT["abstract_origin"], AT["call_origin"])
-_TEMPLATES = frozenset({TAG["variant_part"], TAG["template_type_parameter"], TAG["template_value_parameter"]})
-_IMPORTS = frozenset({TAG["imported_unit"]})
 _PROBLEMS = 20  # how many broken units are named
 
 
 @dataclass(frozen=True)
 class Example:
-    """One place of a finding. `offset` and `target` count from the start of `.debug_info` (or of `section`).
+    """One place of a finding, in `file`. `offset` and `target` count from the start of `section`.
 
-    `name` is the Rust name with its namespaces, `source` the file and line that the line table gives
-    for it: an explanation, not the proof.
+    `name` is the Rust name with its namespaces, `source` the .rs file and line that the line table gives
+    for it: an explanation, not the proof (LLVM 14 gives wrong ones).
     """
 
+    file: str
     unit: str
     producer: str
     section: str
@@ -112,17 +111,21 @@ class ScanResult:
         return self.units.get("Rust", 0)
 
 
-def scan(path: str, *, walk_all: bool = False, examples: int = 5,
+def scan(path: str | os.PathLike[str], *, walk_all: bool = False, examples: int = 5,
          roots: tuple[str, ...] = DEBUG_ROOTS) -> ScanResult:
     """Scan one ELF file, also a compressed one; when it has no debug information, its separate debug file.
 
     Never raises for what the file holds: see ScanResult.status.
     """
-    result = ScanResult(str(path))
+    result = ScanResult(os.fsdecode(path))
     try:
         with open_image(path) as image:
             result.size = image.size
-            _Scan(result, walk_all, examples, roots).run(image)
+            work = _Scan(result, walk_all, examples, roots)
+            try:
+                work.run(image)
+            finally:
+                work.close()
     except InputError as error:
         result.status = "error"
         result.problems = [str(error)]
@@ -139,6 +142,13 @@ class _Scan:
         self.roots = roots
         self.kinds: Counter[str] = Counter()
         self.tree: tuple[Unit, Tree] | None = None
+        self.opened: set[Debug] = set()
+
+    def close(self) -> None:
+        """Let go of the files now: units and what they belong to refer to each other."""
+        self.tree = None
+        for debug in self.opened:
+            debug.close()
 
     def run(self, image: Image) -> None:
         result = self.result
@@ -151,6 +161,7 @@ class _Scan:
             result.debug_path = found.path
         note = image.lto_note
         result.lto_note = debug.image.lto_note if note is None else note
+        self.opened.add(debug)
         units = debug.units
         for unit in units:
             if unit.problem:
@@ -185,9 +196,12 @@ class _Scan:
         image = find_alt_file(debug.image, self.roots)
         if image is not None:
             debug.alternate = Debug(image)
+            self.opened.add(debug.alternate)
         elif debug.image.altlink is not None:
-            self.problem(f"{debug.image.altlink[0]} (.gnu_debugaltlink) was not found with its build id "
+            self.problem(f"{debug.image.altlink[0]}, which dwz moved entries to, was not found with its build id "
                          f"{debug.image.altlink[1] or '(none)'}")
+        elif any(unit.table.elsewhere for unit in debug.units if unit.table and not unit.problem):
+            self.problem("entries refer into another file, which nothing names")
 
     def replace_skeletons(self, units: list[Unit], path: str) -> list[Unit]:
         """The units, each skeleton replaced by its other half where that is found."""
@@ -203,6 +217,7 @@ class _Scan:
                 places = ", ".join(split.candidates(unit, path))
                 self.result.missing.append(f"{unit.name or 'a skeleton unit'}: not found in {places}")
                 halves = [unit]
+            self.opened.update(half.info.debug for half in halves)
             whole += [half for half in halves if id(half) not in seen]
             seen.update(id(half) for half in halves)
         return whole
@@ -330,9 +345,10 @@ class _Scan:
 
     def example(self, kind: str, unit: Unit, offset: int, tag: int, attribute: str = "", name: str = "",
                 target: int | None = None, target_unit: str = "", source: str = "") -> None:
-        self.result.examples.setdefault(kind, []).append(
-            Example(unit.name, unit.producer, unit.info.name, offset, tag_name(tag), attribute, name, target,
-                    target_unit, source))
+        self.result.examples.setdefault(kind, []).append(Example(
+            unit.info.debug.image.path, unit.name, unit.producer, unit.info.name, offset, tag_name(tag),
+            attribute, name, target, target_unit, source,
+        ))
 
     def tree_of(self, unit: Unit) -> Tree:
         """The tree of a unit; only the last one is kept."""
@@ -355,7 +371,7 @@ def _interest(unit: Unit, rust_here: bool, rust_there: bool) -> tuple[frozenset[
         if table.plain:
             return None
         tags = RUST_TAGS if table.rust else frozenset()
-        refs = (rust_here or rust_there) and table.leaving
+        refs = unit.language != "none" and (rust_here or rust_there) and table.leaving
         return (tags, refs) if tags or refs else None
     # rustc's units only: another Rust compiler may well write const_type.
     if unit.language == "Rust" and table.c_tags and "rustc" in unit.producer:
@@ -367,110 +383,3 @@ def _generated(unit: Unit) -> bool:
     """Is it what modpost and the module's common part are compiled to?"""
     name = unit.name
     return name.endswith((".mod.c", "/module-common.c")) or name == "module-common.c"
-
-
-class Holdings:
-    """What of Rust a unit labelled C holds, as numbers of entries in its tree.
-
-    `types`: types below a namespace, or with a variant part or a template parameter of their own.
-    `functions`: functions with code below a namespace. `empty_namespaces`: those without such a type.
-    """
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        self._below: set[int] = set()
-        types: set[int] = set()
-        self.functions: list[int] = []
-        namespaces = []
-        for number, shape in enumerate(tree.shapes):
-            parent = tree.parents[number]
-            inside = parent in self._below or (parent >= 0 and tree.tag(parent) == TAG["namespace"])
-            if inside:
-                self._below.add(number)
-            if shape.tag == TAG["namespace"]:
-                namespaces.append(number)
-            elif inside and shape.tag in TYPE_TAGS:
-                types.add(number)
-            elif inside and shape.tag == TAG["subprogram"] and tree.has(number, AT["low_pc"], AT["ranges"]):
-                self.functions.append(number)
-            elif shape.tag in _TEMPLATES and parent >= 0 and tree.tag(parent) in TYPE_TAGS:
-                types.add(parent)
-        self.types = sorted(types)
-        self.empty_namespaces = [n for n in namespaces if not any(below in types for below in tree.below(n))]
-        self._rust: set[int] | None = None
-
-    def owns_reference(self, number: int) -> bool:
-        """Does a reference from this entry come from a Rust type, and not from anything of C's?"""
-        if self._rust is None:
-            self._rust = self._only_rust()
-        return number in self._below or number in self._rust
-
-    def _only_rust(self) -> set[int]:
-        """Entries that Rust types lead to and nothing of C's does: `&str` stands in no namespace."""
-        rust = self._reached(self._below | set(self.types), None)
-        shared = self._reached(set(range(len(self.tree.offsets))) - rust, rust)
-        return rust - shared
-
-    def _reached(self, start: set[int], within: set[int] | None) -> set[int]:
-        """`start` and all that its types lead to, children included; only the part `within`, when given."""
-        tree = self.tree
-        reached = set() if within is not None else set(start)
-        todo = list(start)
-        for number in start if within is None else ():
-            todo += [n for n in tree.below(number) if n not in reached]
-            reached.update(tree.below(number))
-        while todo:
-            target = tree.type_of(todo.pop())
-            if target is None or target in reached or (within is not None and target not in within):
-                continue
-            fresh = [n for n in (target, *tree.below(target)) if n not in reached]
-            reached.update(fresh)
-            todo += fresh
-        return reached
-
-
-def label_partial_units(units: list[Unit]) -> None:
-    """Give units of dwz, which have no language, that of the units that import them, also by way of
-    others; C when any of these is C.
-
-    Raises DwarfError when a unit cannot be walked for its imports.
-    """
-    waiting = [u for u in units if u.partial and u.language == "none"]
-    if not waiting:
-        return
-    if not any(u.language == "Rust" for u in units):
-        for unit in waiting:  # nobody but C can have imported them
-            unit.language = "C"
-        return
-    places = {(id(u.info), u.die): u for u in units}
-    imports = {id(u): [places[p] for p in _imports(u) if p in places] for u in units}
-    languages: dict[int, set[str]] = {}
-    todo = [(u, u.language) for u in units if u.language != "none"]
-    while todo:
-        unit, language = todo.pop()
-        for imported in imports[id(unit)]:
-            known = languages.setdefault(id(imported), set())
-            if language not in known:
-                known.add(language)
-                todo.append((imported, language))
-    for unit in waiting:
-        known = languages.get(id(unit), set())
-        unit.language = "C" if known & {"C", "asm"} else min(known, default="none")
-
-
-def _imports(unit: Unit) -> Iterator[tuple[int, int]]:
-    """(section, offset of the first entry) of the units that this one imports."""
-    table, info = unit.table, unit.info
-    if table is None or not table.imports:
-        return
-    for offset in walk(unit, _IMPORTS)[2]:
-        value = info.entry(unit, offset).get(AT["import"])
-        if value is None or not isinstance(value.raw, int):
-            continue
-        if value.form in ALT_SIZES:
-            if info.debug.alternate and info.debug.alternate.infos:
-                yield id(info.debug.alternate.infos[0]), value.raw
-        elif value.form == FORM["ref_addr"]:
-            yield id(info), info.relocated(value, unit)
-        else:
-            yield id(info), unit.offset + value.raw

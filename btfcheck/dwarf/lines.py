@@ -21,14 +21,14 @@ _MOST_FILES = 100_000
 
 
 def source_of(tree: Tree, number: int) -> str:
-    """`file:line` of the declaration of an entry, or "" when nothing tells it."""
+    """`file.rs:line` of the declaration of an entry, or "" when nothing tells it."""
     values = tree.attributes(number)
     if AT["decl_file"] not in values:
         return ""
     index = values[AT["decl_file"]].raw
     line = values[AT["decl_line"]].raw if AT["decl_line"] in values else None
     files = file_table(tree.unit)
-    if not isinstance(index, int) or not 0 <= index < len(files) or not files[index]:
+    if not isinstance(index, int) or not 0 <= index < len(files) or not files[index].endswith(".rs"):
         return ""
     return f"{files[index]}:{line}" if isinstance(line, int) else files[index]
 

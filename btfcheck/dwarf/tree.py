@@ -15,6 +15,7 @@ from btfcheck.dwarf.units import Unit, Value
 from btfcheck.dwarf.walk import skip_entry
 
 _LOCAL = frozenset(FORM[n] for n in ("ref1", "ref2", "ref4", "ref8", "ref_udata"))
+_MOST_ENTRIES = 3_000_000  # of a unit that is held as a tree; the largest unit of a kernel has some 100,000
 _DEEP = 64  # namespaces and types around a name; a chain that is longer is cut
 
 
@@ -42,6 +43,8 @@ class Tree:
                         self.ends[parent] = len(self.offsets)
                         parent = open_parents.pop()
                 else:
+                    if len(self.offsets) >= _MOST_ENTRIES:
+                        raise DwarfError(f"unit at 0x{unit.offset:x} has more entries than can be told apart")
                     self.offsets.append(unit.offset + at)
                     self.shapes.append(shape)
                     self.parents.append(parent)

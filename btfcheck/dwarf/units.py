@@ -36,6 +36,7 @@ from btfcheck.image import Image, Relocations, Section
 UT_COMPILE, UT_TYPE, UT_PARTIAL, UT_SKELETON, UT_SPLIT_COMPILE, UT_SPLIT_TYPE = range(1, 7)
 
 _STRING_LIMIT = 4096  # bytes of a name that are read
+_UNIT_LIMIT = 400_000  # in one section; dwz makes 22,000 of a distribution's vmlinux
 
 
 class Value(NamedTuple):
@@ -129,9 +130,12 @@ class Info:
     def units(self) -> Iterator[Unit]:
         """The units in file order, first entries read. A unit that cannot be read has a `problem`; when
         not even its end is known, it is the last one."""
-        at, total = 0, len(self.data)
+        at, total, count = 0, len(self.data), 0
         while at < total:
+            count += 1
             try:
+                if count > _UNIT_LIMIT:
+                    raise DwarfError(f"more than {_UNIT_LIMIT} units")
                 unit = self._header(at)
             except (DwarfError, struct.error) as error:
                 if not any(self.data[at:]):  # padding that a linker left
@@ -300,6 +304,14 @@ class Debug:
     def units(self) -> list[Unit]:
         """All units, of `.debug_info` first; see Info.units about broken ones."""
         return [unit for info in self.infos for unit in info.units()]
+
+    def close(self) -> None:
+        """Forget the units and tables, which refer back to what they belong to."""
+        self.__dict__.pop("units", None)
+        self.infos.clear()
+        for abbreviations in self._abbreviations.values():
+            abbreviations.close()
+        self.image.close()
 
     # -- strings ----------------------------------------------------------------------------------------
 

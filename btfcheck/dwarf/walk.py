@@ -30,6 +30,8 @@ from btfcheck.dwarf.abbrev import (
 from btfcheck.dwarf.constants import FORM
 from btfcheck.dwarf.units import Unit
 
+_MOST = 1_000_000  # finds of one unit that are kept; more is mischief
+
 
 class Hit(NamedTuple):
     """A reference whose target is of interest: where its entry starts, its tag, the attribute, the target
@@ -125,6 +127,8 @@ def walk(unit: Unit, tags: frozenset[int] = frozenset(), targets: Targets | None
             shape = shapes[code]
             if shape.tag in tags:
                 tagged.append(unit.offset + start)
+                if len(tagged) > _MOST:
+                    raise DwarfError("more than a million entries to be told")
             if shape.size >= 0:
                 if shape.refs:
                     look.at_all(shape, at, start)
@@ -242,4 +246,6 @@ class _Look:
         if self._relocations is not None and kind == REF:
             target = self._relocations.value(self.unit.offset + at, target, size)
         if target in targets:
+            if len(self.hits) >= _MOST:
+                raise DwarfError("more than a million references to be told")
             self.hits.append(Hit(self.unit.offset + start, tag, attribute, target, kind == ALT))

@@ -12,7 +12,7 @@ from btfcheck.model import Report, UsageError
 if TYPE_CHECKING:
     from btfcheck.formats.style import Style
 
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "sarif", "junit", "github", "markdown")
 
 Body = Callable[[Report, "Style"], Iterator[str]]
 

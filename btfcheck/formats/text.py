@@ -25,6 +25,8 @@ def block(item: Outcome, style: Style) -> Iterator[str]:
         yield f"  --> {_place(place)}"
     shown = {(p.path, p.line) for p in item.locations}
     for fact in item.facts:
+        if item.missing and fact.value is None:
+            continue  # told below, with what would supply it
         if (fact.source.path, fact.source.line) not in shown or fact.source.line is None:
             yield f"  --> {_fact(fact)}"
     for note in item.notes:

@@ -20,8 +20,10 @@ from btfcheck.kconfig.why import Clause, ask, clause, kind
 
 _DEPTH = 8  # links followed back from a clause to something that can be set
 _MOST = 64  # guesses kept at each step
+_MANY = 16  # selects of one symbol in a tree; those who want it ask for it by name
 _ROUNDS = 4  # an edit may bring the next clause to light; real goals need at most 3
-_LARGEST = 6  # edits in one proposal
+_BUDGET = 20_000  # symbols looked at in one round of guesses
+_LARGEST = 10  # edits in one proposal; another compiler alone is five
 
 
 class Edit(NamedTuple):
@@ -139,7 +141,7 @@ def clash(kconf: KernelKconfig, goals: Mapping[str, str]) -> tuple[Clash, ...]:
 
 def _blocked(kconf: KernelKconfig, name: str, hold: Mapping[str, str]) -> Clause | None:
     symbol = kconf.syms[name]
-    state = State(kconf, {}, complete=False, hold=hold)
+    state = State(kconf, {}, complete=False, hold=hold, reach=kconf.reach)
     if state.selected(symbol)[1] and not asks(symbol):
         return None
     for written in conditions(kconf, symbol):
@@ -157,6 +159,9 @@ class _Search:
         self.complete = complete
         self.goals: dict[str, str] = {}
         self._tried: dict[Edits, bool] = {}
+        self._base: State | None = None
+        self._moved: set[str] = set()
+        self._budget = 0
 
     def run(self, goals: Mapping[str, str]) -> list[Way]:
         before = self._snapshot(frozenset())
@@ -183,6 +188,7 @@ class _Search:
 
     def _solve(self, goals: Mapping[str, str], given_up: Sequence[str], before: dict[str, str]) -> list[Way]:
         self._aim(goals)
+        self._budget = _BUDGET
         if self._undefined():
             return []
         starts: list[Edits] = [frozenset()]
@@ -205,6 +211,8 @@ class _Search:
         return [self._way(e, given_up, before) for e in smallest if not any(o < e for o in smallest)]
 
     def _state(self, edits: Edits) -> State:
+        if self.kconf.reach and self.complete:
+            return self._shifted(edits)
         changed: dict[str, str | None] = {**self.values}
         # Members of a choice: the one set to y last counts, so goals and edits come last.
         for name, value in [*self.goals.items(), *((e.name, e.value) for e in sorted(edits))]:
@@ -214,6 +222,32 @@ class _Search:
             if value == "y" and symbol is not None and symbol.choice:
                 changed |= {s.name: "n" for s in symbol.choice.syms if s.name in changed and s is not symbol}
         return State(self.kconf, changed, complete=self.complete)
+
+    def _shifted(self, edits: Edits) -> State:
+        """The same, for a whole tree: all that was said before stays, only what differs is set."""
+        if self._base is None or self.kconf.state is not self._base:
+            self._base, self._moved = State(self.kconf, self.values), set()
+        wanted = {**self.goals, **{e.name: e.value for e in sorted(edits)}}
+        symbols = {n: self.kconf.syms[n] for n in wanted if n in self.kconf.syms}
+        chosen = [s for n, s in symbols.items() if s.choice and wanted[n] == "y"]
+        rivals = {r.name for s in chosen for r in s.choice.syms if r is not s}
+        for name in self._moved:
+            self._put(name, self.values.get(name))
+        self._moved = {*symbols, *rivals, *(s.name for s in chosen)}
+        for name in rivals:
+            self._put(name, "n")
+        for name in symbols:
+            self._put(name, wanted[name])
+        return self._base
+
+    def _put(self, name: str, value: str | None) -> None:
+        symbol = self.kconf.syms[name]
+        if name in self.kconf.leaves:
+            symbol.give(value)
+        elif value is None:
+            symbol.unset_value()
+        else:
+            symbol.set_value(value)
 
     def _holds(self, edits: Edits) -> bool:
         if edits not in self._tried:
@@ -240,6 +274,7 @@ class _Search:
     def _next(self, edits: Edits) -> list[Edits]:
         """The edits with one more guess each at what would grant a goal that is not."""
         state = self._state(edits)
+        self._budget = _BUDGET
         for name, value in self.goals.items():
             if not self._granted(state, name, value):
                 symbol = self.kconf.syms[name]
@@ -274,9 +309,9 @@ class _Search:
                 return []
             return (self._on if true else self._off)(state, expr, depth + 1)
         if expr[0] is kl.NOT:
-            return self._make(state, expr[1], not true, depth + 1)
+            return self._make(state, expr[1], not true, depth)
         if expr[0] in (kl.AND, kl.OR):
-            left, right = (self._make(state, side, true, depth + 1) for side in expr[1:])
+            left, right = (self._make(state, side, true, depth) for side in expr[1:])
             both = (expr[0] is kl.AND) == true
             return _product(left, right) if both else list(dict.fromkeys(left + right))[:_MOST]
         return self._compare(expr, true)
@@ -298,7 +333,8 @@ class _Search:
         return [frozenset([Edit(symbol.name, str(max(target, 0)), symbol.name in self.kconf.toolchain)])]
 
     def _on(self, state: State, symbol: Any, depth: int) -> list[Edits]:
-        if depth > _DEPTH:
+        self._budget -= 1
+        if depth > _DEPTH or self._budget < 0:
             return []
         name = symbol.name
         if name in self.kconf.leaves:
@@ -309,6 +345,8 @@ class _Search:
             for written in conditions(self.kconf, symbol):
                 here = _product(here, self._make(state, written.expr, True, depth + 1))
             found += here
+        if self.kconf.reach and self.kconf.selects(symbol) > _MANY:
+            return list(dict.fromkeys(found))[:_MOST]
         for selector, _ in state.selectors(symbol):
             found += self._on(state, selector, depth + 1)
         if not asks(symbol):
@@ -318,7 +356,8 @@ class _Search:
         return list(dict.fromkeys(found))[:_MOST]
 
     def _off(self, state: State, symbol: Any, depth: int) -> list[Edits]:
-        if depth > _DEPTH:
+        self._budget -= 1
+        if depth > _DEPTH or self._budget < 0:
             return []
         name = symbol.name
         if name in self.kconf.leaves:

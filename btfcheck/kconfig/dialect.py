@@ -12,6 +12,7 @@ Source: Documentation/kbuild/kconfig-language.rst and the behaviour of scripts/k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
@@ -22,9 +23,13 @@ class Rules(NamedTuple):
     """Which rules for values a kernel has; read off its scripts/kconfig, or its release.
 
     `choices`: the rules of 6.10: members take the choice's dependencies, an explicit n counts.
+    `clamps`: a number out of its range takes the nearer end, instead of being forgotten.
+    `zero`: a number without a value is 0, not empty.
     """
 
     choices: bool = True
+    clamps: bool = True
+    zero: bool = True
 
 
 class Written(NamedTuple):
@@ -50,6 +55,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     def __init__(self) -> None:
         kl.Symbol.__init__(self)
         self._cached_tri_val: int | None
+        self._cached_str_val: str | None
         self._write_to_conf: bool
         self.given: str | None = None
         self.turn = 0
@@ -62,19 +68,29 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
             self._rec_invalidate()
 
     def set_value(self, value: Any) -> bool:
+        if self.orig_type in _VALID and not _VALID[self.orig_type].fullmatch(str(value)):
+            return False
         done: bool = kl.Symbol.set_value(self, value)
+        if self.transitional:  # promptless, for which the library thinks that it does not matter
+            self._rec_invalidate()
         if done and self.choice:
             self.kconfig.turns += 1
             self.turn = self.kconfig.turns
+            if self.user_value and not self.kconfig.rules.choices:
+                # A member that is set says in what mode its choice is.
+                self.choice.set_value(max(self.choice.user_value or 0, self.user_value))
             self.choice._rec_invalidate()
         return done
 
     def unset_value(self) -> None:
         """Take back an assignment, the mark it left on its choice included."""
+        if self.transitional and self.user_value is not None:
+            self._rec_invalidate()
         if self.choice and self.turn:
             self.turn = 0
             if self.choice.user_selection is self:
                 self.choice.user_selection = None
+            self.choice.unset_value()
             self.choice._rec_invalidate()
         kl.Symbol.unset_value(self)
 
@@ -82,8 +98,50 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     def str_value(self) -> str:
         if self.given is not None:
             return self.given
+        if self._cached_str_val is None and self.orig_type in _TEXTS:
+            self._cached_str_val = self._text_value()
         text: str = kl.Symbol.str_value.fget(self)
         return text
+
+    @property
+    def visibility(self) -> int:
+        # An old name has no prompt, and can be set all the same.
+        return 2 if self.transitional else int(kl.Symbol.visibility.fget(self))
+
+    def _text_value(self) -> str:
+        """The value of a string, int or hex."""
+        visible = self.visibility
+        self._write_to_conf = visible != 0 and not self.transitional
+        value = _TEXTS[self.orig_type] if self.kconfig.rules.zero else ""
+        limits = self._limits()
+        if visible and self.user_value is not None and self._counts(self.user_value, limits):
+            value = self.user_value
+        else:
+            for default, condition in self.defaults:
+                if kl.expr_value(condition):
+                    value = default.str_value
+                    self._write_to_conf = not self.transitional
+                    break
+        if limits:
+            number = _number(value, self.orig_type)
+            low, high = (_number(end.str_value, _base(end, self)) for end in limits)
+            if not low <= number <= high:
+                value = limits[0 if number < low else 1].str_value
+        return value
+
+    def _limits(self) -> tuple[Any, Any] | None:
+        """The ends of the range that holds now."""
+        if self.orig_type is not kl.STRING:
+            for low, high, condition in self.ranges:
+                if kl.expr_value(condition):
+                    return low, high
+        return None
+
+    def _counts(self, value: str, limits: tuple[Any, Any] | None) -> bool:
+        if self.kconfig.rules.clamps or limits is None:
+            return True
+        low, high = (_number(end.str_value, _base(end, self)) for end in limits)
+        return low <= _number(value, self.orig_type) <= high
 
     @property
     def tri_value(self) -> int:
@@ -105,14 +163,16 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     def _plain_value(self, visible: int) -> int:
         value = 0
         self._write_to_conf = visible != 0
-        if self.user_value is not None and (visible or self.transitional):
-            value = min(self.user_value, visible or 2)
+        if self.user_value is not None and visible:
+            value = min(self.user_value, visible)
         else:
             value = self._default_value()
         selected = kl.expr_value(self.rev_dep)
         if selected:
             value = max(value, selected)
             self._write_to_conf = True
+        if self.transitional:
+            self._write_to_conf = False
         return 2 if value == 1 and self.type is kl.BOOL else value
 
     def _default_value(self) -> int:
@@ -131,6 +191,24 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         return value
 
 
+_TEXTS = {kl.STRING: "", kl.INT: "0", kl.HEX: "0x0"}
+_BASES = {kl.INT: 10, kl.HEX: 16}
+_DIGITS = {10: re.compile(r"\s*([+-]?[0-9]+)"), 16: re.compile(r"\s*([+-]?(?:0[xX](?=[0-9a-fA-F]))?[0-9a-fA-F]+)")}
+_VALID = {kl.INT: re.compile(r"-?(0|[1-9][0-9]*)"), kl.HEX: re.compile(r"(0[xX])?[0-9a-fA-F]+")}
+_LONG = 1 << 63
+
+
+def _base(end: Any, symbol: KernelSymbol) -> int:
+    return int(end.orig_type if end.orig_type in _BASES else symbol.orig_type)
+
+
+def _number(text: str, kind: int) -> int:
+    """The number as strtoll() reads it: what is none counts as 0, what is too large as the largest."""
+    base = _BASES[kind]
+    found = _DIGITS[base].match(text)
+    return max(-_LONG, min(_LONG - 1, int(found[1], base))) if found else 0
+
+
 class KernelChoice(kl.Choice):  # type: ignore[misc]
     """A choice with the kernel's rules."""
 
@@ -140,6 +218,7 @@ class KernelChoice(kl.Choice):  # type: ignore[misc]
     def _selection(self) -> Any:
         if not self.kconfig.rules.choices:
             return kl.Choice._selection(self)
+        self.visibility  # noqa: B018  the library takes it for the mark that something is cached
         visible = [s for s in self.syms if s.visibility]
         # The member that was set to y last; else the default, unless that was set to n; else the
         # first member nothing was said of; else, all being n, the one that was told so first.
@@ -174,9 +253,12 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
 
     `leaves` are the symbols whose value is a fact instead of being computed; `toolchain` the
     symbols that the tools decide; `settable` the leaves that a user can set; `numbers` the
-    leaves that are numbers; `constants` what the architecture settles; `computed` maps a leaf
+    leaves that are numbers; `constants` what the architecture settles; `measured` the leaves'
+    values where tools were asked; `computed` maps a leaf
     to (symbol, divisor); `setters` maps a symbol without a prompt to value -> the choice member
     that gives it that value. `instead_of_lto` names what the release offers beside LTO.
+    `wrote`: the .config that is judged was written by this release; only then does a symbol
+    without a prompt that it does not name tell anything about the tools.
     """
 
     origin = Origin()
@@ -185,9 +267,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     settable: Set[str] = frozenset()
     numbers: Set[str] = frozenset()
     constants: Mapping[str, str] = {}
+    measured: Mapping[str, str] = {}
     computed: Mapping[str, tuple[str, int]] = {}
     setters: Mapping[str, Mapping[str, str]] = {}
     instead_of_lto: tuple[str, ...] = ()
+    wrote: bool = True
+    reach = 0  # how far to look where everything is open; 0 for all the way
+    state: Any = None  # the State whose values it has now
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
@@ -195,11 +281,15 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self._marks: set[str] = set()
         self._last: Written | None = None
         self._own: list[Written] = []
+        self._macros: list[tuple[int, str]] = []  # (number, text) of lines with a $(...)
+        self.macro_lines: dict[Any, list[str]] = {}  # a symbol's properties that have one
         # Menu node -> (the node that encloses it as written, its own conditions).
         self._written: dict[Any, tuple[Any, list[Written]]] = {}
         self._opened: list[Any] = []
         try:
             kl.Kconfig.__init__(self, filename, warn=False)
+            for choice in self.unique_choices:  # when it changes, each of its members may
+                choice._dependents.update(choice.syms)
         finally:  # an error leaves them open
             for file in self._opened:
                 file.close()
@@ -237,6 +327,8 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             self._line = s
             self._marks.add(word)
             return (None,)
+        if "$(" in s:
+            self._macros.append((self.linenr, word))
         return kl.Kconfig._tokenize(self, s)
 
     def _expect_expr_and_eol(self) -> Any:
@@ -274,8 +366,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         own: list[Written] = []
         self._own = own
         self._marks.clear()
+        self._macros.clear()
         kl.Kconfig._parse_props(self, node)
         self._written[node] = (node.parent, own)
+        # The last line read may be the next entry's.
+        asked = [text for line, text in self._macros if line < self.linenr or not self._reuse_tokens]
+        if asked:
+            self.macro_lines.setdefault(node.item, []).extend(asked)
         if "transitional" in self._marks:
             node.item.transitional = True
         if "modules" in self._marks:
@@ -293,6 +390,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             stand_in.item, stand_in.dep, stand_in.list = None, node.dep, node.list
             node = stand_in
         kl.Kconfig._propagate_deps(self, node, visible_if)
+
+    def selects(self, symbol: Any) -> int:
+        """How many `select` lines there are for a symbol."""
+        count, expr = 1, symbol.rev_dep
+        while expr.__class__ is tuple and expr[0] is kl.OR:
+            count, expr = count + 1, expr[1]
+        return count
 
     # What the library drops.
 

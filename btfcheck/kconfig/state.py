@@ -19,6 +19,7 @@ from btfcheck.kconfig.dialect import KernelKconfig, Written
 Bounds = tuple[int, int]
 ANY: Bounds = (0, 2)
 UNKNOWN = "unknown"
+_MANY = 16  # selects; what so many can turn on, something will
 _NUMBER = re.compile(r"-?\d{1,18}|0[xX][0-9a-fA-F]{1,16}")
 
 
@@ -28,7 +29,8 @@ class State:
     `values` maps names to text as in a .config, unquoted; None is unknown. With `complete` an
     absent symbol is off, as in a .config that conf wrote; without, it is unknown and what is
     stated is taken as granted. `hold` are values that hold even against the Kconfig files.
-    A Kconfig object carries one State at a time: the last one made.
+    A Kconfig object carries one State at a time: the last one made. `reach` limits how many links
+    are followed from a symbol, for a whole tree; beyond it everything is possible.
     """
 
     def __init__(
@@ -38,18 +40,21 @@ class State:
         *,
         complete: bool = True,
         hold: Mapping[str, str] | None = None,
+        reach: int = 0,
     ) -> None:
         self.kconf = kconf
+        kconf.state = self
         self.complete = complete
+        self.reach = reach
         self.unknown: set[str] = set()
         self._reach: dict[str, frozenset[str]] = {}
         self._known: dict[Any, Bounds] = {}
         self._busy: set[Any] = set()
         values = {**values, **kconf.constants}
         self._put(values, hold or {})
-        if complete:
+        if complete and kconf.wrote:
             self._prove(values)
-        if self.unknown:
+        if self.unknown and not reach:
             self._reach = _reachable(kconf)
 
     def _put(self, values: Mapping[str, str | None], hold: Mapping[str, str]) -> None:
@@ -153,6 +158,8 @@ class State:
         """Whether something unknown may sway the value."""
         if isinstance(item, kl.Choice):
             return any(self._open(s) for s in item.syms)
+        if self.reach:
+            return not item.is_constant and item.given is None and bool(item.nodes)
         return not item.is_constant and not self.unknown.isdisjoint(self._reach.get(item.name, ()))
 
     def _item(self, item: Any) -> Bounds:
@@ -161,7 +168,7 @@ class State:
             return value, value
         if item in self._known:
             return self._known[item]
-        if item in self._busy:
+        if item in self._busy or (self.reach and len(self._busy) >= self.reach):
             return ANY
         self._busy.add(item)
         found = self._choice(item) if isinstance(item, kl.Choice) else self._symbol(item)
@@ -198,6 +205,8 @@ class State:
 
     def selected(self, symbol: Any) -> Bounds:
         """The bounds of what selects it."""
+        if self.reach and len(self._busy) > 1 and self.kconf.selects(symbol) > _MANY:
+            return ANY
         found = [bounds for _, bounds in self.selectors(symbol)]
         return max((b[0] for b in found), default=0), max((b[1] for b in found), default=0)
 

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from btfcheck.config import Config
 from btfcheck.lint.engine import Facts
 from btfcheck.lint.expr import Result, evaluate, parse
 from btfcheck.lint.rules import Rule, RuleSet
 from btfcheck.model import Fact, Location, Outcome, Status
+from btfcheck.release import Release
 
 if TYPE_CHECKING:
+    from btfcheck.kconfig.tree import Tree
     from btfcheck.kconfig.why import Clause, Leaf, Why
 
 _FIRST = (6, 1)
@@ -24,21 +27,33 @@ _ASKED_OF_TOOLS = {
 
 
 class Kernel:
-    """The Kconfig entries of the release that is judged: one text, or several candidates."""
+    """The Kconfig entries of the release that is judged: one text, or several candidates; or a source tree."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, header: Release | None, tree: Tree | None = None) -> None:
+        self.tree = tree
+        self.header = header
+        self.facts = facts
+        self.loaded: list[Any] = [tree] if tree else self._tables()
+        for kconf in self.loaded:
+            kconf.wrote = facts.release == header
+
+    def _tables(self) -> list[Any]:
         from btfcheck.kconfig.tables import distro_of, models
 
+        facts = self.facts
         assert facts.release is not None
         compiler = facts.recorded.get("CC_VERSION_TEXT")
         distro = distro_of({"CC_VERSION_TEXT": compiler.value if compiler else None})
         arch = "x86_64" if facts.arch == "x86" and "X86_64" in facts.recorded else facts.arch
-        self.models = models(facts.release, arch, distro)
-        self.loaded = [model.load() for model in self.models]
-        self.facts = facts
+        return [model.load() for model in models(facts.release, arch, distro)]
 
     def values(self, *, live: bool) -> dict[str, str | None]:
         """Recorded values of every symbol that the entries name; with `live`, today's tools instead."""
+        recorded = self.facts.recorded
+        if self.tree is not None:
+            syms = self.tree.syms
+            texts = {n: recorded.text_of(n) for n in recorded if n in syms} if isinstance(recorded, Config) else {}
+            return {**texts, **self.tree.measured}
         names = {s.name for kconf in self.loaded for s in kconf.unique_defined_syms}
         found: dict[str, str | None] = {n: f.value for n in names if (f := self.facts.recorded.get(n))}
         if live and self.facts.dummy_tools:
@@ -49,15 +64,45 @@ class Kernel:
         return found
 
 
-def known_kernel(facts: Facts) -> Kernel | None:
-    """The entries of the release, None when it is not told or older than every tree that was read."""
-    return Kernel(facts) if facts.release is not None and facts.release.line >= _FIRST else None
+# Symbols without a prompt that rules name. Another release than the one that wrote the .config computes
+# them anew, so what is recorded, or absent, says nothing.
+_COMPUTED = ("HAVE_RUST", "HAVE_CFI_ICALL_NORMALIZE_INTEGERS_RUSTC")
+
+
+def computed_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
+    """What the judged release makes of _COMPUTED, where that is not the release of the .config's header."""
+    if kernel is None or facts.release == kernel.header:
+        return {}
+    from btfcheck.kconfig.state import UNKNOWN, State
+
+    states = [State(k, kernel.values(live=True), complete=facts.complete) for k in kernel.loaded]
+    found = {}
+    for name in _COMPUTED:
+        texts = {s.text(s.kconf.syms[name]) if name in s.kconf.syms else "n" for s in states}
+        value = texts.pop() if len(texts) == 1 else UNKNOWN
+        place = Location(f"Kconfig of Linux {facts.release}", text=f"{name}={value}")
+        reason = "it hangs on the tools or on what is not recorded" if value == UNKNOWN else ""
+        found[name] = Fact(name, None if value == UNKNOWN else value, place, reason=reason)
+    return found
+
+
+def known_kernel(facts: Facts, header: Release | None, tree: Tree | None = None) -> Kernel | None:
+    """The entries of the release, None when it is not told or older than every tree that was read.
+
+    `header` is the release that wrote the .config; `tree` a loaded source tree of that release.
+    """
+    if tree is not None:
+        return Kernel(facts, header, tree)
+    return Kernel(facts, header) if facts.release is not None and facts.release.line >= _FIRST else None
 
 
 def release_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
     """What the release implies: minimum tool versions, and whether RUST depends on !LTO beside BTF."""
     if kernel is None:
-        return {}
+        if facts.release is None:
+            return {}
+        place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}")
+        return {"LTO_CLAUSE": Fact("LTO_CLAUSE", None, place, reason="only 6.1 and later were read")}
     from btfcheck.kconfig.tables import minimum_tools
 
     assert facts.release is not None
@@ -75,12 +120,17 @@ def release_facts(facts: Facts, kernel: Kernel | None) -> dict[str, Fact]:
 
 
 def _lto_clause(facts: Facts, kernel: Kernel) -> Fact:
-    there = {"!LTO" in model.entries["RUST"][1] for model in kernel.models}
+    there = {_has_lto_clause(kconf) for kconf in kernel.loaded}
     value = None if len(there) > 1 else "ny"[there.pop()]
     words = "with" if value == "y" else "without" if value == "n" else "with or without"
     place = Location("init/Kconfig", text=f"config RUST of Linux {facts.release}, {words} !LTO beside DEBUG_INFO_BTF")
     reason = "" if value else "no source of this release was read; look into the tree that you build"
     return Fact("LTO_CLAUSE", value, place, reason=reason)
+
+
+def _has_lto_clause(kconf: Any) -> bool:
+    written = [w for one in kconf.definitions(kconf.syms["RUST"]) for w in one] if "RUST" in kconf.syms else []
+    return any("!LTO" in w.text for w in written)
 
 
 # scripts/rust_is_available.sh fails where one of these holds; a rule of its own tells each.
@@ -181,13 +231,15 @@ def _merely_unset(
     start: Outcome, want: Fact, recorded: Fact | None, kernel: Kernel, goals: Mapping[str, str], facts: Facts
 ) -> Outcome:
     place = recorded.source if recorded else Location(facts.path, text=f"CONFIG_{want.name} is absent")
+    goals = goals or {want.name: want.value or "y"}
+    ways = _ways(kernel, goals, facts)
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for and is not set; nothing in Kconfig forbids it",
         locations=(place, want.source),
-        notes=_ways(kernel, goals or {want.name: want.value or "y"}, facts),
+        notes=ways.lines,
         fix="set it, and run `make olddefconfig`",
-        fragment=tuple(f"CONFIG_{n}={v}" for n, v in (goals or {want.name: want.value or 'y'}).items()),
+        fragment=ways.fragment or (config_line(want.name, want.value or "y"),),
     )
 
 
@@ -196,10 +248,11 @@ def _blocked(
     facts: Facts, ruleset: RuleSet,
 ) -> Outcome:  # fmt: skip
     clauses = list({(c.text, c.expr): c for a in answers for c in a.blocking}.values())
-    notes = [_quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
+    notes = [quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
     if len(answers) > 1:
         notes.append(f"no source of Linux {facts.release} was read; every text that it may have blocks it")
-    notes += _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    ways = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+    notes += ways.lines
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for, and Linux {facts.release} does not grant it",
@@ -207,6 +260,7 @@ def _blocked(
         facts=_deciders(clauses, facts, ruleset),
         notes=tuple(notes),
         fix="take one of the ways out above; each was evaluated" if any("way out" in n for n in notes) else "",
+        fragment=ways.fragment,
     )
 
 
@@ -216,8 +270,8 @@ def _open(start: Outcome, want: Fact, answers: tuple[Why, ...], facts: Facts, ru
     notes = []
     if len(answers) > 1:
         for answer in answers:
-            texts = "; ".join(_quote(c) for c in answer.blocking) or "nothing blocks it"
-            notes.append(f"as in {_origins(answer.origins)}: {texts}")
+            texts = "; ".join(quote(c) for c in answer.blocking) or "nothing blocks it"
+            notes.append(f"as in {origin_words(answer.origins)}: {texts}")
     missing = tuple(f"{n}: {f.reason or f.source.text}" for n, f in unknown.items())
     return start._replace(
         status=Status.UNKNOWN,
@@ -238,8 +292,10 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
     for item in found:
         origin = facts.recorded[item.symbol]
         said = "forbids it"
+        by_hand: tuple[str, ...] = ("the file was edited by hand, or comes from a patched tree",)
         if not item.certain:
-            said = f"may forbid it: no source of it was read, {_origins(item.origins)} would"
+            by_hand = ()
+            said = f"may forbid it: no source of it was read, {origin_words(item.origins)} would"
         clauses = list(item.clauses)
         yield blank._replace(
             status=Status.FINDING if item.certain else Status.UNKNOWN,
@@ -247,13 +303,13 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
             message=f"CONFIG_{item.symbol}={item.value} is set, and Kconfig of Linux {facts.release} {said}",
             locations=(origin.source, *_places(clauses)),
             facts=_deciders(clauses, facts, ruleset),
-            notes=(*(_quote(c) for c in clauses), "the file was edited by hand, or comes from a patched tree"),
+            notes=(*(quote(c) for c in clauses), *by_hand),
             missing=() if item.certain else (f"whether this clause is in Linux {facts.release}",),
             fix=ruleset.rules[blank.rule].fix,
         )
 
 
-def _origins(origins: Iterable[Any]) -> str:
+def origin_words(origins: Iterable[Any]) -> str:
     """The trees that candidate texts come from, in words."""
     return " or ".join(dict.fromkeys(o.variant or ", ".join(o.trees) for o in origins))
 
@@ -263,7 +319,7 @@ def _places(clauses: Iterable[Clause]) -> Iterator[Location]:
     return (Location(c.file, c.line, c.text) for c in clauses if c.line)
 
 
-def _quote(clause: Clause) -> str:
+def quote(clause: Clause) -> str:
     """The clause as the kernel's file has it, with what its symbols are."""
     place = f"{clause.file}:{clause.line}" if clause.line else clause.file
     leaves = ", ".join(_leaf(leaf) for leaf in clause.leaves)
@@ -300,8 +356,14 @@ def _deciders(clauses: Iterable[Clause], facts: Facts, ruleset: RuleSet) -> tupl
 _MOST_WAYS = 6
 
 
-def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, ...]:
-    """The ways out as lines, best first, and why there can be none."""
+class _Ways(NamedTuple):
+    """The ways out as lines, best first, and why there can be none; the settings of the best one."""
+
+    lines: tuple[str, ...]
+    fragment: tuple[str, ...]
+
+
+def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     from btfcheck.kconfig.changes import ways_out
 
     found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
@@ -309,15 +371,25 @@ def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> tuple[str, 
         f"cannot all be had: {', '.join(c.goals)}; {c.symbol} has, in {c.clause.file}: {c.clause.text}"
         for c in found.clashes
     ]
-    ways = [text for way in found.ways if (text := _way(way))]
+    ways = [text for way in found.ways if (text := way_text(way))]
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
     if len(ways) > _MOST_WAYS:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
-    return tuple(lines)
+    fragment: tuple[str, ...] = ()
+    if found.ways and not found.ways[0].given_up:
+        settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
+        fragment = tuple(config_line(name, value) for name, value in settings.items())
+    return _Ways(tuple(lines), fragment)
 
 
-def _way(way: Any) -> str:
-    edits = [_edit(e) for e in way.edits]
+def config_line(name: str, value: str) -> str:
+    """A setting as a .config has it."""
+    return f"# CONFIG_{name} is not set" if value == "n" else f"CONFIG_{name}={value}"
+
+
+def way_text(way: Any) -> str:
+    """A way out in words: what to set or install, what is given up and lost."""
+    edits = list(dict.fromkeys(edit_text(e) for e in way.edits))
     text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
     if way.lost:
         text += f"; this loses {', '.join(way.lost)}"
@@ -328,13 +400,22 @@ def _way(way: Any) -> str:
     return text
 
 
-def _edit(edit: Any) -> str:
+# What make's LLVM=1 answers with y.
+_LLVM = frozenset(("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", *_ASKED_OF_TOOLS.values()))
+
+
+def edit_text(edit: Any) -> str:
+    """One change as a user makes it."""
     if not edit.tool:
-        return f"# CONFIG_{edit.name} is not set" if edit.value == "n" else f"CONFIG_{edit.name}={edit.value}"
+        return config_line(edit.name, edit.value)
+    if edit.value == "y" and edit.name in _LLVM:
+        return "build with LLVM=1"
     if edit.name == "RUST_IS_AVAILABLE":
         return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
     if edit.name.endswith("_VERSION") and edit.value.isdigit():
-        return f"{_TOOLS.get(edit.name, 'a tool')} {_dotted(edit.name, int(edit.value))} ({edit.name}={edit.value})"
+        bound = "or earlier" if edit.lowers else "or later"
+        version = _dotted(edit.name, int(edit.value))
+        return f"{_TOOLS.get(edit.name, 'a tool')} {version} {bound} ({edit.name}={edit.value})"
     return f"other tools, so that {edit.name}={edit.value}"
 
 

@@ -20,7 +20,8 @@ class Facts:
     `complete`: the configuration names every symbol that is not n. `probed`: the tools
     were asked. A plain name means the live value where there is one, since that tool will
     do the build, else the recorded one; RECORDED_, LIVE_ and WANT_ ask for one of them.
-    `context` is what the caller said or the release implies (symbols of kind "context").
+    `context` is what the caller said or the release implies (symbols of kind "context");
+    `computed` what another release than the recorded one makes of symbols without a prompt.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Facts:
         self.live = dict(live or {})
         self.wanted = dict(wanted or {})
         self.context = dict(context or {})
+        self.computed: dict[str, Fact] = {}
         self.complete = complete
         self.probed = False
         self.release = release
@@ -57,7 +59,10 @@ class Facts:
         if name == "FRAGMENT":
             kind = "a .config" if self.complete else "a fragment or defconfig"
             return Fact(name, "n" if self.complete else "y", Location(self.path, text=kind))
-        if found := self.live.get(name) or self._recorded(name, ruleset) or self.context.get(name):
+        for store in (self.live, self.computed):
+            if name in store:
+                return store[name]
+        if found := self._recorded(name, ruleset) or self.context.get(name):
             return found
         if name in ruleset.derived:
             return evaluate(parse(ruleset.derived[name].value), lambda n: self.get(n, ruleset))
@@ -78,11 +83,13 @@ class Facts:
 
     def _absent(self, name: str, base: str, prefix: str, ruleset: RuleSet) -> Fact:
         """What it means that nothing names `base`."""
-        place = Location(self.path, text=f"CONFIG_{base} is absent")
+        symbol = ruleset.symbols.get(base)
+        kconfig = symbol is None or symbol.kind == "config" or symbol.boolean
+        place = Location(self.path, text=f"CONFIG_{base} is absent" if kconfig else f"{base} is not recorded")
         if prefix == "WANT":
             return Fact(name, "n", Location("command line", text=f"{base} is not asked for"))
-        symbol = ruleset.symbols.get(base)
-        if prefix == "LIVE" or (symbol and symbol.kind != "config"):
+        off = symbol is not None and symbol.boolean and self.complete and not self.dummy_tools
+        if prefix == "LIVE" or (symbol and symbol.kind != "config" and not off):
             tool = prefix == "LIVE" or (symbol is not None and symbol.kind == "tool")
             why = "no tool was run" if tool and not self.probed else "not told"
             return Fact(name, None, place, reason=f"{why}; {symbol.supply}" if symbol and symbol.supply else why)
@@ -112,8 +119,15 @@ def judge(rule: Rule, facts: Facts, ruleset: RuleSet) -> Outcome:
     if rule.kernel and (missing := _release_gap(rule, facts)):
         return blank._replace(status=Status.UNKNOWN, facts=fires.facts, missing=(missing,),
                        message=f"{rule.message} (if this release has the clause)")
-    return blank._replace(status=Status.FINDING, facts=(*applies.facts, *fires.facts), fix=rule.fix,
-                   fragment=rule.fragment)
+    return blank._replace(
+        status=Status.FINDING, facts=_told((*applies.facts, *fires.facts)), notes=rule.evidence[:1], fix=rule.fix,
+        fragment=rule.fragment,
+    )  # fmt: skip
+
+
+def _told(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """The facts that a reader wants to see; that a .config is a .config is none."""
+    return tuple(f for f in facts if f.name != "FRAGMENT")
 
 
 def _within(release: Release, *spans: str) -> bool:
@@ -135,7 +149,7 @@ def _release_gap(rule: Rule, facts: Facts) -> str:
 def _open(rule: Rule, blank: Outcome, used: tuple[Fact, ...], facts: Facts, ruleset: RuleSet) -> Outcome:
     """Unknown, or skipped when only tools could tell and none may be run."""
     unknown = {f.name: f for f in used if f.value is None}
-    if not facts.probed and all(_needs_tool(name, ruleset) for name in unknown):
+    if not facts.probed and all(name in facts.computed or _needs_tool(name, ruleset) for name in unknown):
         return blank._replace(status=Status.SKIP, message=f"not probed: {', '.join(unknown)}", facts=used)
     missing = tuple(f"{f.name}: {f.reason or f.source.text}" for f in unknown.values())
     return blank._replace(

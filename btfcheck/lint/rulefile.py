@@ -76,7 +76,7 @@ _EXAMPLE_KEYS: dict[str, tuple[type, bool]] = {
     "arch": (str, False), "input": (str, False),
 }  # fmt: skip
 _SYMBOL_KEYS: dict[str, tuple[type, bool]] = {
-    "kind": (str, True), "about": (str, True), "supply": (str, False),
+    "kind": (str, True), "about": (str, True), "supply": (str, False), "boolean": (bool, False),
 }  # fmt: skip
 _DERIVED_KEYS: dict[str, tuple[type, bool]] = {"value": (str, True), "about": (str, True)}
 

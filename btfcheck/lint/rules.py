@@ -67,12 +67,16 @@ class Rule(NamedTuple):
 
 
 class Symbol(NamedTuple):
-    """A symbol that expressions may name. `kind` is config, tool or context; `supply` says how to give it."""
+    """A symbol that expressions may name. `kind` is config, tool or context; `supply` says how to give it.
+
+    `boolean` marks a tool's answer that Kconfig keeps as a bool.
+    """
 
     name: str
     kind: str
     about: str
     supply: str = ""
+    boolean: bool = False
 
 
 class Derived(NamedTuple):

@@ -15,6 +15,7 @@ from btfcheck.dwarf.writer import build
 from btfcheck.lint.rules import Rule, load
 from btfcheck.model import Outcome, Severity, Status
 from btfcheck.release import parse as release
+from tests.dwarf.conftest import TRUTH
 
 RULES = load(stages=("dwarf",)).rules
 CASES = [(r, e) for r in RULES.values() for e in r.examples]
@@ -134,3 +135,17 @@ def test_what_was_not_understood_is_never_ok() -> None:
 
 def test_no_debug_information_is_no_pass() -> None:
     assert [o.status for o in judge(ScanResult("x.ko"), "x.ko", [Case(131)])] == [Status.SKIP]
+
+
+MEASURED = [(name, version) for name in TRUTH if not name.startswith("x-")
+            for version, made in TRUTH[name]["pahole"].items() if version != "master" and made["result"] != "crash"]
+
+
+@pytest.mark.parametrize(("name", "version"), MEASURED)
+def test_verdicts_are_what_pahole_and_the_kernel_did(name: str, version: str, samples: Path) -> None:
+    """An error exactly where the BTF was refused by the kernel or not written at all."""
+    made = TRUTH[name]["pahole"][version]
+    told = judge(scan(str(samples / name)), "vmlinux", [Case(100 + int(version.partition(".")[2]))])
+    harm = any(o.status is Status.FINDING and o.severity is Severity.ERROR for o in told)
+    assert harm == (made["result"] != "accepted")
+    assert not any(o.status is Status.UNKNOWN for o in told)

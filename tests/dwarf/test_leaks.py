@@ -13,6 +13,7 @@ How the names of the samples' truth.json map to the kinds:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 from btfcheck.dwarf.leaks import ScanResult, scan
 from btfcheck.dwarf.writer import build
+from btfcheck.image import Image
 from tests.dwarf.conftest import TRUTH
 
 
@@ -62,7 +64,8 @@ def test_relocation_changes_nothing(samples: Path) -> None:
         if (folder / "vmlinux").exists() and (folder / "vmlinux.o").exists():
             linked, whole = (scan(str(folder / name), examples=999) for name in ("vmlinux", "vmlinux.o"))
             assert linked.kinds == whole.kinds
-            assert linked.examples == whole.examples
+            assert [e for k in linked.examples.values() for e in k] == [
+                replace(e, file=linked.path) for k in whole.examples.values() for e in k]
             assert linked.walked_dies == whole.walked_dies
 
 
@@ -314,3 +317,52 @@ def test_labels_beyond_the_known_ones(tmp_path: Path) -> None:
 def test_rust_in_a_unit_without_a_language(tmp_path: Path) -> None:
     result = scanned(tmp_path, 'unit none "y"\n  namespace "klib"\n    structure_type "S"\n' + RUST)
     assert result.kinds == {"L6": 1}
+
+
+# -- a real kernel --------------------------------------------------------------------------------------
+
+
+@pytest.mark.accept
+def test_kernel_with_rust_and_thin_lto(shared: Path) -> None:
+    """Linux 6.12.117: the Rust objects are no part of the LTO, so no C unit knows of them; pahole merges."""
+    path = str(shared / "vectors" / "kernel" / "linux-6.12.117-rust-thinlto.debug.zst")
+    for walk_all, dies in ((False, 5_672_567), (True, 6_449_804)):
+        result = scan(path, walk_all=walk_all)
+        assert result.status == "ok"
+        assert result.kinds == {"M1": 1}
+        assert result.units == {"C": 1982, "Rust": 7, "asm": 17}
+        assert result.first[0] == "asm"
+        assert result.walked_dies == dies
+
+
+@pytest.mark.accept
+def test_shared_samples_are_those_of_the_tests(shared: Path, samples: Path) -> None:
+    for name in TRUTH:
+        assert (shared / "vectors" / "leak" / name).read_bytes() == (samples / name).read_bytes()
+
+
+def test_files_are_let_go_without_the_garbage_collector(samples: Path) -> None:
+    """The command hardly ever collects; a thousand modules must not stay mapped."""
+    import gc
+    import weakref
+
+    from btfcheck.dwarf import leaks
+    from btfcheck.dwarf.units import Debug
+
+    alive = []
+
+    class Watched(Debug):
+        def __init__(self, image: Image) -> None:
+            super().__init__(image)
+            alive.extend(weakref.ref(info) for info in self.infos)
+
+    gc.disable()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(leaks, "Debug", Watched)
+            for name in ("kb-22-fullns-5/vmlinux.o", "a-22-thin-5/vmlinux"):
+                scan(str(samples / name), walk_all=True)
+        assert alive
+        assert not any(info() for info in alive)
+    finally:
+        gc.enable()

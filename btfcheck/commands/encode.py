@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""Encode BTF as a kernel's build would, and judge what comes out: is it there, whole, accepted, complete.
+
+FILE is a vmlinux or a module with debug information; it is never written to. Each --pahole runs with the flags
+that the kernel release's Kbuild passes to that version; its output is validated for that release and compared
+with the debug information: what leaked in from Rust, what of C's was lost. With --btf nothing is encoded, and
+the BTF that is there is judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from btfcheck.btf import judge as judging
+from btfcheck.btf import source
+from btfcheck.btf.format import Machine
+from btfcheck.btf.releases import rules_for
+from btfcheck.btf.split import Base
+from btfcheck.btf.verify import MODULE, VMLINUX, Checked
+from btfcheck.commands import split_variables
+from btfcheck.formats.style import printable
+from btfcheck.gate import encode as encoding
+from btfcheck.gate import judge
+from btfcheck.gate.encode import WHOLE, Encoding
+from btfcheck.gate.judge import About
+from btfcheck.gate.subject import Subject
+from btfcheck.image import DEBUG_ROOTS
+from btfcheck.model import Fact, InputError, Outcome, Report, Severity, Status, UsageError
+from btfcheck.release import Release
+from btfcheck.release import parse as parse_release
+from btfcheck.toolchain.probes import probe
+from btfcheck.toolchain.tools import resolve, show, split
+from btfcheck.trace.compare import Comparison, compare, names
+
+if TYPE_CHECKING:
+    from btfcheck.commands.console import Console
+    from btfcheck.formats.style import Style
+
+WORDS = "FILE [VAR=VALUE]..."
+EXAMPLES = """\
+  btfcheck encode vmlinux --pahole pahole --pahole ~/pahole-1.30/pahole
+  btfcheck encode drivers/net/foo.ko --base vmlinux --kernel 6.12
+  btfcheck encode vmlinux --btf embedded
+  btfcheck encode vmlinux --btf vmlinux.btf --kernel 6.12 --output json | jq .encodings
+"""
+
+EMBEDDED = "embedded"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", metavar="FILE | VAR=VALUE", nargs="+")
+    parser.add_argument("--pahole", metavar="CMD", action="append", default=[],
+                        help="the pahole to run (repeatable; default: PAHOLE, as make would)")
+    parser.add_argument("--kernel", metavar="RELEASE", help="the release that FILE belongs to (default: what it says)")
+    parser.add_argument("--config", metavar="FILE", help="take PAHOLE_HAS_LANG_EXCLUDE from this .config")
+    parser.add_argument("--base", metavar="VMLINUX", help="the vmlinux of a module (default: searched)")
+    parser.add_argument("--external", action="store_true", help="FILE is an out-of-tree module")
+    parser.add_argument("--btf", metavar="FILE|embedded", help="encode nothing, judge this BTF")
+    parser.add_argument("--debug-root", metavar="DIR", action="append", default=[],
+                        help="look for separate debug files below DIR too (repeatable)")
+    add_limits(parser)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """What bounds a pahole, and where its work is kept."""
+    parser.add_argument("--timeout", metavar="S", type=_positive, default=encoding.TIMEOUT,
+                        help=f"seconds that one pahole may take (default: {encoding.TIMEOUT:g})")
+    parser.add_argument("--memory", metavar="GIB", type=_positive, default=encoding.MEMORY / (1 << 30),
+                        help=f"GiB of memory that it may map (default: {encoding.MEMORY >> 30})")
+    parser.add_argument("--keep", metavar="DIR", help="keep each BTF that was made in DIR")
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def run(args: argparse.Namespace, console: Console) -> Report:
+    inputs, variables = split_variables(args.words)
+    if len(inputs) != 1:
+        raise UsageError(f"encode: one file at a time, not {len(inputs)}")
+    if args.no_probe and not args.btf:
+        raise UsageError("encode: --no-probe runs no pahole; with --btf none is needed")
+    report = Report("encode", data={"encodings": []})
+    subject = Subject(inputs[0], roots=(*args.debug_root, *DEBUG_ROOTS))
+    if subject.debug is None and not args.btf:
+        report.nothing = f"no debug information (CONFIG_DEBUG_INFO) in {subject.path}: there is nothing to encode"
+        return report
+    work = Work(args, variables, subject)
+    if args.btf:
+        work.judge_present(args.btf, report)
+        return report
+    for command in [split(c) for c in args.pahole] or [resolve(variables).commands["PAHOLE"]]:
+        console.info(f"btfcheck: {show(command)} encodes {subject.path}")
+        before = len(report.outcomes)
+        work.encode(command, report)
+        lines = row_lines(report.data["encodings"][-1:], console.style)
+        console.part(report.outcomes[before:], lines)
+    return report
+
+
+class Work:
+    """One file, its release and base, judged for one pahole after the other."""
+
+    def __init__(self, args: argparse.Namespace, variables: dict[str, str], subject: Subject) -> None:
+        self.args = args
+        self.variables = variables
+        self.subject = subject
+
+    # -- what is needed once ------------------------------------------------------------------------------
+
+    @cached_property
+    def base_path(self) -> str | None:
+        """The vmlinux of a module. Raises InputError when there is none."""
+        if not self.subject.module:
+            return None
+        if self.args.base:
+            return str(self.args.base)
+        stub = source.Source(self.subject.path, b"", MODULE, vermagic=self.subject.vermagic)
+        own = os.path.realpath(self.subject.path)
+        for place in source.base_places(stub):
+            if os.path.isfile(place) and os.path.realpath(place) != own:
+                return place
+        raise InputError(f"{self.subject.path}: a module, and its vmlinux was not found: give it with --base")
+
+    @cached_property
+    def base(self) -> Base | None:
+        if self.base_path is None:
+            return None
+        read = source.read(self.base_path)
+        return Base(read.data, read.machine)
+
+    @cached_property
+    def release(self) -> Release:
+        if self.args.kernel:
+            return parse_release(self.args.kernel)
+        found = None
+        if self.base_path is not None:
+            vmlinux = Subject(self.base_path)
+            found = vmlinux.release  # a module's vermagic often tells only the line
+            vmlinux.close()
+        found = found or self.subject.release
+        if found is None:
+            raise InputError(f"{self.subject.path}: which kernel release it belongs to is not known: give --kernel")
+        return found
+
+    @cached_property
+    def below(self) -> frozenset[tuple[str, str]]:
+        if self.base is None:
+            return frozenset()
+        btf = self.base.checked(rules_for(self.release)).btf
+        return names(btf) if btf else frozenset()
+
+    @cached_property
+    def fixes(self) -> dict[str, str]:
+        from btfcheck.lint.rules import load
+
+        return {rule.id: rule.fix for rule in load(stages=("encode",)).rules.values()}
+
+    @cached_property
+    def lang_exclude(self) -> bool | None:
+        """CONFIG_PAHOLE_HAS_LANG_EXCLUDE of --config, None without one."""
+        if not self.args.config:
+            return None
+        from btfcheck.config import read
+
+        fact = read(self.args.config).get("PAHOLE_HAS_LANG_EXCLUDE")
+        return fact is not None and fact.value == "y"
+
+    def about(self, label: str, facts: tuple[Fact, ...] = ()) -> About:
+        return About(self.subject.path, self.subject.name, self.release, label, self.fixes, facts)
+
+    # -- the work -----------------------------------------------------------------------------------------
+
+    def encode(self, command: tuple[str, ...], report: Report) -> Encoding | None:
+        """Run one pahole; its outcomes and its row go to the report."""
+        fact = probe({**self.variables, "PAHOLE": show(command)}, only=("PAHOLE_VERSION",))["PAHOLE_VERSION"]
+        if fact.value in (None, "0"):
+            about = self.about(show(command))
+            missing = ("a pahole that runs (Debian's package is dwarves): --pahole CMD or PAHOLE=CMD names one",)
+            report.outcomes.append(about.outcome(
+                "BTF519", Status.UNKNOWN, Severity.ERROR, f"nothing was encoded: {fact.reason or 'no pahole'}",
+                missing=missing, facts=(fact,)))
+            row = judge.data(self.subject.path, about, None, None, None)
+            report.data["encodings"].append(row | {"written": False, "result": "not-run"})
+            return None
+        limits: dict[str, Any] = {
+            "jobs": self.args.jobs, "timeout": self.args.timeout, "memory": int(self.args.memory * (1 << 30)),
+        }  # fmt: skip
+        made = encoding.encode(
+            self.subject.path if not self.subject.debug_path else self.subject.debug_path, command,
+            int(fact.value or 0), self.release, module=self.subject.module, external=self.args.external,
+            base=self.base_path, lang_exclude=self.lang_exclude, **limits,
+        )  # fmt: skip
+        about = self.about(made.label, (fact,))
+        outcomes = judge.of_run(about, made)
+        checked = found = None
+        if made.out == WHOLE and made.done.ok:
+            checked = self.checked(made.btf)
+            outcomes.append(judge.of_verdict(about, checked.verdict))
+            found = self.compared(checked, made, limits)
+            outcomes += judge.of_comparison(about, found) if found else []
+        row = judge.data(self.subject.path, about, made, checked.verdict if checked else None, found)
+        report.outcomes += outcomes
+        report.data["encodings"].append(row)
+        if self.args.keep and made.btf:
+            keep(self.args.keep, f"{self.subject.name}.{made.label.split(' (')[0].replace(' ', '-')}.btf", made.btf)
+        return made
+
+    def checked(self, btf: bytes) -> Checked:
+        """The kernel's verdict on BTF that was made for this file."""
+        path = MODULE if self.subject.module else VMLINUX
+        image = self.subject.image
+        machine = Machine("little" if image.little else "big", image.bits // 8)
+        return judging.judge(btf, rules_for(self.release), path, self.base, machine)
+
+    def compared(self, checked: Checked, made: Encoding | None, limits: dict[str, Any]) -> Comparison | None:
+        """BTF against DWARF. What pahole says with -V is asked for only when functions are missing."""
+        census = self.subject.census
+        if checked.btf is None or not checked.complete or census is None:
+            return None
+        symbols = self.subject.functions
+        found = compare(checked.btf, census, below=self.below, symbols=symbols)
+        if made is not None and found.lost_functions:
+            path = self.subject.debug_path or self.subject.path
+            said = encoding.left_out(made, path, self.release, base=self.base_path, **limits)
+            if said is not None:
+                found = compare(checked.btf, census, below=self.below, symbols=symbols, left_out=said)
+        return found
+
+    def judge_present(self, place: str, report: Report) -> None:
+        """The BTF that is there: in the file itself, or in another one."""
+        read = source.read(self.subject.path if place == EMBEDDED else place)
+        about = self.about("the BTF in the file" if place == EMBEDDED else f"BTF {os.path.basename(place)}")
+        checked = self.checked(read.data)
+        found = self.compared(checked, None, {})
+        report.outcomes.append(judge.of_verdict(about, checked.verdict))
+        if found:
+            report.outcomes += judge.of_comparison(about, found)
+        else:
+            report.outcomes.append(no_comparison(about, checked))
+        report.data["encodings"].append(judge.data(self.subject.path, about, None, checked.verdict, found))
+
+
+def no_comparison(about: About, checked: Checked) -> Outcome:
+    """BTF514: nothing to compare with, or nothing that can be compared."""
+    if not checked.complete:
+        return about.outcome("BTF514", Status.SKIP, Severity.NOTE, "the BTF cannot be read as a whole")
+    return about.outcome("BTF514", Status.UNKNOWN, Severity.NOTE, "not compared: there is no debug information",
+                         missing=("the debug information of this file: --debug-root",))
+
+
+def keep(folder: str, name: str, data: bytes) -> None:
+    """Write an artefact beside and rename. Raises UsageError when that cannot be done."""
+    beside = ""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=folder)
+        with open(handle, "wb") as stream:
+            stream.write(data)
+        os.chmod(beside, 0o644)
+        shutil.move(beside, os.path.join(folder, name))
+    except OSError as error:
+        if beside and os.path.exists(beside):
+            os.unlink(beside)
+        raise UsageError(f"--keep {folder}: {error.strerror or error}") from error
+
+
+# -- text ----------------------------------------------------------------------------------------------------
+
+
+def row_lines(rows: list[dict[str, Any]], style: Style) -> Iterator[str]:
+    """One line for each encoding."""
+    for row in rows:
+        result = row.get("result") or ("accepted" if row["accepted"] else "refused")
+        kind = "ok" if result == "accepted" else "error"
+        parts = [f"Linux {row['kernel']}"]
+        if "rust_types" in row:
+            counts = (("from Rust", "rust_types"), ("clash", "clashes"), ("types lost", "lost_types"),
+                      ("functions lost", "lost_functions"), ("left out on purpose", "left_out"))  # fmt: skip
+            parts += [f"{row[key]} {words}" for words, key in counts if row[key]] or ["nothing leaked, nothing lost"]
+        if row.get("cpu") is not None:
+            parts.append(f"{row['cpu']} s CPU")
+        name = printable(row["pahole"])
+        yield f"{style.paint('bold', name)}: {style.paint(kind, result)}  ({', '.join(parts)})"
+
+
+def body(report: Report, style: Style) -> Iterator[str]:
+    yield from row_lines(report.data["encodings"], style)
+
+

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""Which combinations of Rust, BTF, LTO, module versions and pahole a kernel allows, and which are safe.
+
+Two answers per combination, kept apart: whether Kconfig allows it (and if not, by which clause), and
+whether the kernel would take the BTF that comes of it. Tools that no axis names are taken to be
+sufficient, the architecture to be x86-64; the output lists what was assumed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from btfcheck.commands import split_variables
+from btfcheck.model import Report, UsageError
+from btfcheck.release import parse as parse_release
+
+if TYPE_CHECKING:
+    from btfcheck.commands.console import Console
+    from btfcheck.formats.style import Style
+    from btfcheck.kconfig.dialect import KernelKconfig
+    from btfcheck.kconfig.matrix import Cell
+
+WORDS = "[VAR=VALUE]..."
+EXAMPLES = """\
+  btfcheck matrix --kernel 6.12.117,7.3.4
+  btfcheck matrix --kernel 6.12 --axis RUST=y --axis DEBUG_INFO_BTF=y --pahole 1.25,1.28,1.30
+  btfcheck matrix --tree ~/linux --write matrix.svg --write matrix.md
+  btfcheck matrix --tree ~/linux --axis KASAN=n,y --output json
+"""
+_MOST_CHANGES = 24  # lines of differences between releases in text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("words", metavar="VAR=VALUE", nargs="*")
+    parser.add_argument("--kernel", metavar="RELEASE,...", action="append", default=[],
+                        help="releases, by the built-in entries (default: the newest one read)")
+    parser.add_argument("--tree", metavar="DIR", action="append", default=[],
+                        help="a kernel source whose Kconfig files decide; none of their commands is run; repeatable")
+    parser.add_argument("--axis", metavar="SYM=V1,V2", action="append", default=[],
+                        help="another axis, or the values of one: RUST, DEBUG_INFO_BTF, LTO, MODVERSIONS")
+    for tool, example in (("pahole", "1.25,1.30"), ("rustc", "1.85,1.95"), ("llvm", "19.1.7,22.1.8")):
+        parser.add_argument(f"--{tool}", metavar="V1,V2", help=f"versions of {tool}, as {example}")
+    parser.add_argument("--write", metavar="FILE", action="append", default=[],
+                        help="also write the table to FILE.csv, FILE.md or FILE.svg; repeatable")
+
+
+def run(args: argparse.Namespace, console: Console) -> Report:
+    from btfcheck.kconfig.matrix import assumptions
+
+    inputs, given = split_variables(args.words)
+    if inputs:
+        raise UsageError(f"{inputs[0]}: VAR=VALUE is expected; trees are named with --tree")
+    files = [_writer(name) for name in args.write]
+    wanted = _axes(args)
+    rows: list[Cell] = []
+    assumed: dict[str, None] = {}
+    for kernel, texts, notes in _kernels(args, given, console):
+        axes = _known(texts[0], wanted)
+        rows += _cells(texts, axes, kernel)
+        assumed |= dict.fromkeys([*assumptions(texts[0], axes, {}), *notes])
+    report = Report("matrix")
+    report.data["rows"] = [row.data() for row in rows]
+    report.data["assumed"] = list(assumed)
+    report.data["changes"] = list(_changes(rows))
+    for name, writer in files:
+        _write(name, writer(report.data["rows"]))
+    return report
+
+
+def _axes(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    """The axes that the command line names, each with its values."""
+    from btfcheck.kconfig.matrix import LTO, MODVERSIONS, number
+
+    allowed = {"LTO": tuple(LTO), "MODVERSIONS": tuple(MODVERSIONS)}
+    found = {}
+    for word in args.axis:
+        name, equals, values = word.removeprefix("CONFIG_").partition("=")
+        found[name] = tuple(dict.fromkeys(values.split(",")))
+        if not equals or not name or not all(found[name]):
+            raise UsageError(f"--axis {word}: SYM=VALUE,VALUE is expected, as in LTO=none,thin")
+        wrong = [v for v in found[name] if v not in allowed.get(name, ("y", "m", "n")) and not v.isdecimal()]
+        if wrong or (name in allowed and any(v.isdecimal() for v in found[name])):
+            raise UsageError(f"--axis {word}: {name} takes {', '.join(allowed.get(name, ('y', 'm', 'n')))}")
+    for tool in ("pahole", "rustc", "llvm"):
+        if getattr(args, tool):
+            found[tool] = tuple(dict.fromkeys(getattr(args, tool).split(",")))
+            for version in found[tool]:
+                number(tool, version)
+    return found
+
+
+def _known(kconf: KernelKconfig, wanted: dict[str, tuple[str, ...]]) -> dict[str, Sequence[str]]:
+    """All axes for one Kconfig, pahole last: it runs across."""
+    from btfcheck.kconfig.matrix import default_axes
+
+    axes: dict[str, Sequence[str]] = {**default_axes(kconf), **wanted}
+    for name in [n for n in wanted if n.isupper() and n not in ("LTO", "MODVERSIONS")]:
+        if name not in kconf.syms or not kconf.syms[name].nodes:
+            raise UsageError(f"--axis {name}: {kconf.origin.trees[0]} has no such symbol, or does not model it")
+    across = axes.pop("pahole")
+    return {**axes, "pahole": across}
+
+
+def _kernels(
+    args: argparse.Namespace, given: dict[str, str], console: Console
+) -> Iterator[tuple[str, list[KernelKconfig], list[str]]]:
+    """(name, its text or candidate texts, what was assumed) of each kernel asked for."""
+    from btfcheck.kconfig.answers import SUFFICIENT
+    from btfcheck.kconfig.tables import history, models
+
+    for root in args.tree:
+        from btfcheck.kconfig.tree import open_tree
+
+        console.info(f"btfcheck: reading {root}")
+        tree = open_tree(root, {"LLVM": "1", **given}, given.get("ARCH", "x86"), facts=SUFFICIENT)
+        yield f"{tree.environment['KERNELVERSION']} ({root})", [tree], [f"answers yes: {c}" for c in tree.assumed]
+    releases = [r for word in args.kernel for r in word.split(",") if r]
+    for release in releases or ([] if args.tree else [history()["trees"][-1][1]]):
+        found = models(parse_release(release), given.get("ARCH", "x86_64"))
+        yield release, [m.load() for m in found], [m.assumed for m in found if m.assumed]
+
+
+def _cells(texts: Sequence[KernelKconfig], axes: dict[str, Sequence[str]], kernel: str) -> list[Cell]:
+    from btfcheck.kconfig.matrix import cells, merge
+
+    several = [list(cells(kconf, axes, kernel=kernel)) for kconf in texts]
+    return [merge(same) for same in zip(*several, strict=True)]
+
+
+def _changes(rows: Sequence[Cell]) -> Iterator[dict[str, Any]]:
+    """Where a kernel allows or forbids what the one named before it did not."""
+    before: dict[tuple[tuple[str, str], ...], Cell] = {}
+    for row in rows:
+        at = tuple((n, v) for n, v in row.axes.items() if n != "kernel")
+        last = before.get(at)
+        if last is not None and last.allowed is not row.allowed:
+            yield {"axes": dict(at), "kernel": row.axes["kernel"], "allowed": row.allowed, "was": last.allowed}
+        before[at] = row
+
+
+def _writer(name: str) -> tuple[str, Any]:
+    from btfcheck.formats.grid import WRITERS
+
+    suffix = os.path.splitext(name)[1][1:]
+    if suffix not in WRITERS:
+        raise UsageError(f"--write {name}: the name must end in {', '.join('.' + s for s in WRITERS)}")
+    return name, WRITERS[suffix]
+
+
+def _write(name: str, text: str) -> None:
+    try:
+        with open(name, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"--write: cannot write {name}: {error.strerror}") from error
+
+
+_WORDS = {True: "allowed", False: "forbidden", None: "not known"}
+
+
+def body(report: Report, style: Style) -> Iterator[str]:
+    from btfcheck.formats.grid import text
+
+    yield from text(report.data["rows"])
+    changes = report.data["changes"]
+    for change in changes[:_MOST_CHANGES]:
+        at = " ".join(f"{n}={v}" for n, v in change["axes"].items())
+        yield f"from Linux {change['kernel']} on {_WORDS[change['allowed']]}: {at}"
+    if len(changes) > _MOST_CHANGES:
+        yield f"and {len(changes) - _MOST_CHANGES} more differences between these kernels (--output json)"
+    assumed = report.data["assumed"]
+    shown = assumed if style.verbose else [a for a in assumed if not a.startswith("answers yes: ")]
+    yield "assumed: " + ", ".join(shown)
+    if len(shown) < len(assumed):
+        yield f"assumed: {len(assumed) - len(shown)} commands of the tree succeed (-v lists them)"

@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: MIT
+"""What a log says about BTF and Rust: known messages, grouped by their cause, and unknown ones.
+
+The kernel prints one record over several lines ("BPF: [8] STRUCT name", "BPF: size=32 vlen=4",
+"BPF: Invalid name", bpf_verifier_vlog in kernel/bpf/log.c); these are joined before they are
+matched. A message that may have several causes joins the cause that the rest of the log proves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from btfcheck.explain.logs import Line, Needles, lines
+from btfcheck.explain.messages import Catalogue, Cause, Message
+
+_MOST_SUBJECTS = 1000  # module and symbol names kept of one message
+_MOST_UNKNOWN = 50  # unknown messages kept, by shape
+_MOST_PIECES = 12  # of one record; the header has nine
+
+PROVEN, LIKELY, POSSIBLE = "proven", "likely", "possible"
+
+
+class Hit:
+    """All lines of one message: how many, the first of them, and the names in them."""
+
+    def __init__(self, message: Message, number: int, example: str) -> None:
+        self.message = message
+        self.number = number
+        self.example = example
+        self.lines = 0
+        self.subjects: dict[str, None] = {}
+
+    def count(self, found: re.Match[str]) -> None:
+        self.lines += 1
+        subject = found.groupdict().get("subject")
+        if subject and len(self.subjects) < _MOST_SUBJECTS:
+            self.subjects[subject] = None
+
+
+class Unknown(NamedTuple):
+    """A message about BTF that no entry fits. `refusal`: the kernel's checker printed it."""
+
+    number: int
+    text: str
+    lines: int
+    refusal: bool
+
+
+class Group(NamedTuple):
+    """Lines with one cause, or (`certainty` possible) with several that the log does not tell apart.
+
+    `reasons` say why it is as certain as it is.
+    """
+
+    causes: tuple[Cause, ...]
+    certainty: str
+    hits: tuple[Hit, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def lines(self) -> int:
+        return sum(h.lines for h in self.hits)
+
+    @property
+    def first(self) -> Hit:
+        return min(self.hits, key=lambda h: h.number)
+
+
+class Symptoms(NamedTuple):
+    """What a log holds. `about`: it speaks of BTF or Rust at all."""
+
+    groups: tuple[Group, ...]
+    unknown: tuple[Unknown, ...]
+    about: bool
+
+
+def read(stream: BinaryIO, catalogue: Catalogue) -> Symptoms:
+    """Everything that a log holds, in one pass. Raises what reading raises."""
+    reader = _Reader(catalogue)
+    for line in lines(stream, reader.needles):
+        reader.take(line)
+    reader.records.end()
+    groups = sorted(
+        group(reader.hits.values(), catalogue, reader.seen),
+        key=lambda g: (-g.causes[0].severity.rank, (PROVEN, LIKELY, POSSIBLE).index(g.certainty), g.first.number),
+    )
+    return Symptoms(tuple(groups), tuple(reader.unknown.values()), reader.about)
+
+
+# Lines that speak of the subject without being a message.
+_ABOUT = ("BTF", "RUSTC", "CONFIG_RUST", "rust/")
+# Lines that may be a message even if no entry knows them.
+_SPEAKERS = ("BTF", "libbpf: ", "pahole: ", "PAHOLE: ", "resolve_btfids")
+# Lines of the kernel's checker, in dmesg and in the log of bpf().
+_RECORDS = ("BPF:", "bits_offset=", "vlen=", "type_id=", "btf_header", "Invalid kind:", "name_offset:")
+
+
+class _Reader:
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.hits: dict[str, Hit] = {}
+        self.unknown: dict[str, Unknown] = {}
+        self.seen: dict[str, int] = {}  # context -> line
+        self.about = False
+        self.records = _Records(self)
+        plain = [m for m in catalogue.messages.values() if not m.record]
+        contexts = list(catalogue.contexts.values())
+        texts = [f for m in plain for f in m.find] + [f for c in contexts for f in c.find]
+        self.needles = Needles([*texts, *_ABOUT, *_SPEAKERS, *_RECORDS])
+        active = self.needles.active
+        # The messages and contexts that a needle may stand for.
+        self.messages = {n: [m for m in plain if any(n.decode() in f for f in m.find)] for n in active}
+        self.contexts = {n: [c for c in contexts if any(n.decode() in f for f in c.find)] for n in active}
+        self.record = frozenset(t.encode() for t in _RECORDS)
+        self.whole = [m for m in catalogue.messages.values() if m.record]
+
+    def take(self, line: Line) -> None:
+        text = line.text
+        for needle in line.hits:
+            for context in self.contexts[needle]:
+                if context.id not in self.seen and context.pattern.search(text):
+                    self.seen[context.id] = line.number
+        if not self.about:
+            self.about = any(word in text for word in (*_ABOUT, *_RECORDS))
+        wanted = [m for needle in line.hits for m in self.messages[needle]]
+        if self.note(line.number, text, wanted):
+            return
+        if self.record.intersection(line.hits) and self.records.take(line):
+            return
+        if _MESSAGE.search(text):
+            self.strange(line.number, text, refusal=False)
+
+    def note(self, number: int, text: str, wanted: list[Message], example: str = "") -> bool:
+        """Count `text` if one of the messages fits it."""
+        for message in wanted:
+            if message.find and not any(f in text for f in message.find):
+                continue
+            found = message.pattern.search(text)
+            if found:
+                hit = self.hits.get(message.id)
+                if hit is None:
+                    hit = self.hits[message.id] = Hit(message, number, example or text.strip())
+                hit.count(found)
+                return True
+        return False
+
+    def strange(self, number: int, text: str, *, refusal: bool) -> None:
+        """Keep a message that nobody knows, one of each shape."""
+        shape = _VARYING.sub("#", _BEFORE.sub("", text))
+        known = self.unknown.get(shape)
+        if known:
+            self.unknown[shape] = known._replace(lines=known.lines + 1)
+        elif len(self.unknown) < _MOST_UNKNOWN:
+            self.unknown[shape] = Unknown(number, text.strip(), 1, refusal)
+
+
+_MESSAGE = re.compile(
+    r"\b(?:pahole|PAHOLE|resolve_btfids|bpftool): |^\s*FAILED\b.*BTF|\bWARN: .*(?:BTF|btfids)"
+    r"|libbpf: .*\b(?:BTF|btf)\b.*(?:[Ff]ail|[Ee]rror|[Ii]nvalid|[Mm]issing|not found)"
+    r"|\bbtf_encoder__\w+: |\bBTF\b.*\b(?:error|fail(?:ed|s|ure)?|invalid|malformed|unsupported|refused|corrupt\w*)\b"
+    r"|\b(?:[Ee]rror|[Ff]ailed|FAILED|[Ii]nvalid|[Mm]alformed|[Uu]nsupported)\b.*\bBTF\b"
+)
+_VARYING = re.compile(r"0x[0-9a-f]+|\d+|'[^']*'|(?:[\w.+-]*/)+[\w.+-]*")
+# Times and hosts: dmesg, journal, ISO 8601.
+_BEFORE = re.compile(r"^(?:<\d+>)?(?:\s*\[[^\]]*\])+\s*|^\S*\d\d:\d\d:\d\d\S*\s+|^\w{3} +\d+ [\d:]{8} \S+ [^:]*: ")
+
+
+class _Records:
+    """Joins the pieces of the kernel's records.
+
+    With "BPF:" (dmesg) every piece is a line of its own; without (the log of bpf(), libbpf) the
+    message stands at the end of the last line.
+    """
+
+    def __init__(self, reader: _Reader) -> None:
+        self.reader = reader
+        self.pieces: list[str] = []
+        self.head = ""  # the last type line of a log without "BPF:"
+
+    def take(self, line: Line) -> bool:
+        """Whether the line was part of a record."""
+        text = line.text
+        if "BPF:" in text and (prefixed := _PREFIX.search(text)):
+            return self._piece(line, prefixed[1])
+        if text[0] in "[\t" and "=" in text.rsplit(" ", 1)[-1]:  # a listing has megabytes of these
+            if text[0] == "[":
+                self.head = text
+            return True
+        head = _HEAD.search(text)
+        if not head and not _MEMBER.search(text) and not _HEADER.search(text):
+            return False
+        if head:
+            text = self.head = text[head.start() :]
+        if _DETAIL_END.search(text):
+            return True
+        parts = [p for p in (self.head if not head else "", text.strip()) if p]
+        self.reader.note(line.number, " ".join(parts), self.reader.whole)
+        return True
+
+    def _piece(self, line: Line, text: str) -> bool:
+        text = text.replace("#011", "\t").rstrip()
+        if not text.strip():
+            return True
+        if _HEAD.match(text) or len(self.pieces) >= _MOST_PIECES:
+            self.pieces = []
+        self.pieces.append(text.strip())
+        if (_HEAD.match(text) and not _HEAD_MESSAGE.search(text)) or _DETAIL.match(text):
+            return True
+        joined = " ".join(self.pieces)
+        if not self.reader.note(line.number, joined, self.reader.whole):
+            self.reader.strange(line.number, f"BPF: {joined}", refusal=True)
+        self.pieces = []
+        return True
+
+    def end(self) -> None:
+        """A record whose message the log does not have is no finding, and nothing unknown either."""
+        self.pieces = []
+
+
+_KINDS = (
+    "INT|PTR|ARRAY|STRUCT|UNION|ENUM64|ENUM|FWD|TYPEDEF|VOLATILE|CONST|RESTRICT|FUNC_PROTO|FUNC|VAR|DATASEC"
+    "|FLOAT|DECL_TAG|TYPE_TAG|UNKN"
+)
+_PREFIX = re.compile(r"(?:^|[\s\]>:|])BPF: ?(.*)$")
+_HEAD = re.compile(rf"\[\d+\] (?:(?:{_KINDS})(?: |$)|Invalid |meta_left:)")
+_HEAD_MESSAGE = re.compile(r"\[\d+\] (?:Invalid |meta_left:)")
+_MEMBER = re.compile(r"^\s*\S* ?(?:type_id=\d+ (?:bits_offset|offset)=\d+|val=-?\d+)")
+_HEADER = re.compile(r"^\s*(?:Unsupported btf_header|btf_header not found)\s*$")
+# A piece that only describes: what follows it is still the same record.
+_DETAIL = re.compile(
+    r"\t|\s?(?:size|type_id|type|vlen|nr_elems|return|val|linkage|component_idx|bits_offset)=\S*"
+    r"|(?:magic|version|flags|hdr_len|type_off|type_len|str_off|str_len|layout_off|layout_len|btf_total_size): "
+    r"|(?:struct|union)$|\S+ type_id=\d+ (?:bits_offset|offset)=\d+(?: bitfield_size=\d+)?$"
+)
+_DETAIL_END = re.compile(r"(?:=\S+|\)|\b(?:struct|union))\s*$")
+
+
+# From messages to causes.
+
+
+def group(hits: object, catalogue: Catalogue, seen: dict[str, int]) -> Iterator[Group]:
+    """Hits by cause. `seen` are the contexts, with the line of each."""
+    found: list[_Grown] = []
+    ordered = sorted(hits, key=lambda h: (len(h.message.causes) > 1, len(h.message.causes), h.number))  # type: ignore[call-overload]
+    hint = _one_refusal(ordered)
+    for hit in ordered:
+        names = list(dict.fromkeys(_turned(n, catalogue, seen) for n in hit.message.causes))
+        if hint and len(names) > 1 and "module-vmlinux-mismatch" in names:
+            names.remove("module-vmlinux-mismatch")
+        home = _home(found, names)
+        if home is None:
+            found.append(_Grown(names, [hit], sole=len(names) == 1))
+        else:
+            home.join(names, hit)
+    for grown in found:
+        yield _finished(grown, catalogue, seen, hint)
+
+
+class _Grown:
+    """A group in the making. `sole`: a message with no other cause is in it."""
+
+    def __init__(self, names: list[str], hits: list[Hit], sole: bool) -> None:
+        self.names = names
+        self.hits = hits
+        self.sole = sole
+
+    def join(self, names: list[str], hit: Hit) -> None:
+        self.names = [n for n in self.names if n in names]
+        self.hits.append(hit)
+
+
+def _home(found: list[_Grown], names: list[str]) -> _Grown | None:
+    """The group that a message with these causes belongs to: a certain one, else one that shares a cause."""
+    if len(names) == 1:
+        return next((g for g in found if g.sole and g.names == names), None)
+    for name in names:
+        for one in found:
+            if one.sole and one.names == [name]:
+                return one
+    return next((g for g in found if not g.sole and set(g.names) & set(names)), None)
+
+
+def _turned(name: str, catalogue: Catalogue, seen: dict[str, int]) -> str:
+    cause = catalogue.causes[name]
+    return cause.then if cause.unless in seen else name
+
+
+def _one_refusal(hits: list[Hit]) -> str:
+    """Many modules fail after one refusal: then it is vmlinux that was refused, not the modules."""
+    modules = {s for h in hits if h.message.id == "kernel-module-refused" for s in h.subjects}
+    refusals = sum(h.lines for h in hits if h.message.record)
+    if refusals == 1 and len(modules) > 2:
+        return f"one refusal, and then {len(modules)} modules fail: it is the BTF of vmlinux that was refused"
+    return ""
+
+
+def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], hint: str) -> Group:
+    causes = tuple(catalogue.causes[n] for n in grown.names)
+    alone = [h for h in grown.hits if len(h.message.causes) == 1]
+    turned = [c for h in grown.hits for n in h.message.causes if (c := catalogue.causes[n]).unless in seen]
+    reasons = [h.message.means for h in grown.hits]
+    if len(causes) > 1:
+        certainty = POSSIBLE
+    elif any(h.message.certainty == PROVEN for h in alone) and not turned:
+        certainty = PROVEN
+    else:
+        certainty = LIKELY
+    reasons += [f"{catalogue.contexts[c.unless].about} (line {seen[c.unless]})" for c in turned]
+    if hint and any(h.message.id == "kernel-module-refused" for h in grown.hits):
+        reasons.append(hint)
+    return Group(causes, certainty, tuple(grown.hits), tuple(dict.fromkeys(reasons)))

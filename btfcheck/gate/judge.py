@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+"""What came of an encoding, and what a comparison means: values -> outcomes of the rules BTF5xx."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from btfcheck.btf.fault import ERRNO_NAMES, Verdict
+from btfcheck.gate.encode import CUT, EMPTY, NO_BTF, NOTHING, TAIL, WHOLE, Encoding
+from btfcheck.gate.messages import FATAL, HINT, LOSS, Message
+from btfcheck.model import Fact, Location, Outcome, Severity, Status
+from btfcheck.release import Release
+from btfcheck.toolchain.tools import show
+from btfcheck.trace.compare import Comparison
+
+FIRST = 20  # names that are listed
+_RESOLVE_BTFIDS = (7, 0)  # from here on it finishes the BTF: sorting, kfunc tags, distilling
+
+# Rule -> (severity, what is wrong with an encoding's output); the first that applies is told, with all its causes.
+_FATE = ("BTF501", "BTF502", "BTF503", "BTF504", "BTF505", "BTF506")
+
+
+class About(NamedTuple):
+    """What the outcomes are about: the file, its stable name, the release, and how the BTF is called."""
+
+    path: str
+    subject: str
+    release: Release
+    label: str
+    fixes: Mapping[str, str] = {}
+    facts: tuple[Fact, ...] = ()
+
+    def outcome(self, rule: str, status: Status, severity: Severity, message: str = "", **more: Any) -> Outcome:
+        if status is Status.FINDING and severity is not Severity.NOTE:
+            more.setdefault("fix", self.fixes.get(rule, ""))
+        if status in (Status.FINDING, Status.UNKNOWN, Status.ERROR):
+            more.setdefault("locations", (Location(self.path),))
+            more.setdefault("facts", self.facts)
+            message = f"{self.label}: {message}"
+        key = self.label.partition(" (")[0]  # where the program lies is no part of the fingerprint
+        return Outcome(rule, status, severity, self.subject, message, key=key, **more)
+
+    def ok(self, rule: str, severity: Severity = Severity.ERROR) -> Outcome:
+        return self.outcome(rule, Status.OK, severity)
+
+
+# -- the run -------------------------------------------------------------------------------------------------
+
+
+def of_run(about: About, encoding: Encoding) -> list[Outcome]:
+    """How pahole ended, and whether whole BTF came out."""
+    done = encoding.done
+    if not done.started:
+        return [about.outcome(
+            "BTF519", Status.UNKNOWN, Severity.ERROR, f"cannot be run: {done.problem}",
+            missing=("a pahole that runs: Debian's package is dwarves; or name one with --pahole or PAHOLE=",),
+        )]  # fmt: skip
+    fate = _fate(encoding)
+    notes = [f"ran: {show(done.argv)}", *_told(encoding.messages, (FATAL, LOSS))]
+    outcomes = [
+        about.outcome(rule, Status.FINDING, Severity.ERROR, fate[1], notes=tuple(notes)) if fate and rule == fate[0]
+        else about.ok(rule) for rule in _FATE
+    ]  # fmt: skip
+    if encoding.touched:
+        outcomes.append(about.outcome("BTF518", Status.FINDING, Severity.ERROR, "the input changed while pahole ran"))
+    else:
+        outcomes.append(about.ok("BTF518"))
+    outcomes.append(about.ok("BTF519"))
+    return outcomes + _messages(about, encoding) + _coverage(about, encoding)
+
+
+def _fate(encoding: Encoding) -> tuple[str, str] | None:
+    """(rule, message) of what went wrong, None where whole BTF came out of a run that ended well."""
+    done, out = encoding.done, encoding.out
+    if encoding.timed_out:
+        return "BTF504", f"did not end: {done.problem.rpartition(': ')[2]}"
+    if encoding.flooded:
+        return "BTF505", f"stopped: {done.problem.rpartition(': ')[2]}"
+    if done.problem:
+        return "BTF503", f"crashed: {done.problem.rpartition(': ')[2]}"
+    if done.status:
+        wrote = "no BTF came out" if out == NOTHING else "what it wrote cannot be relied on"
+        return "BTF502", f"failed with exit status {done.status}: {wrote}"
+    if out in (NOTHING, EMPTY):
+        return "BTF501", "exit status 0, and no BTF was written"
+    if out != WHOLE:
+        return "BTF506", {
+            CUT: "exit status 0, and the BTF is cut off",
+            TAIL: "exit status 0, and bytes follow behind the end of the BTF",
+            NO_BTF: "exit status 0, and what was written is no BTF",
+        }[out]
+    return None
+
+
+def _told(messages: Sequence[Message], weights: Sequence[str]) -> list[str]:
+    return [f"{m.example}{f' ({m.lines} lines)' if m.lines > 1 else ''}: {m.text}"
+            for m in messages if m.weight in weights]
+
+
+def _messages(about: About, encoding: Encoding) -> list[Outcome]:
+    """BTF515: warnings that are worth a look although BTF came out."""
+    weights = {m.weight for m in encoding.messages}
+    if weights & {FATAL, LOSS}:
+        severity = Severity.WARNING
+    elif HINT in weights:
+        severity = Severity.NOTE
+    else:
+        return [about.ok("BTF515", Severity.WARNING)]
+    told = _told(encoding.messages, (FATAL, LOSS, HINT))
+    count = sum(m.lines for m in encoding.messages)
+    return [about.outcome(
+        "BTF515", Status.FINDING, severity, f"pahole printed {count} lines of warnings", notes=tuple(told[:FIRST]),
+    )]  # fmt: skip
+
+
+def _coverage(about: About, encoding: Encoding) -> list[Outcome]:
+    outcomes = [about.ok(rule, Severity.NOTE) for rule in ("BTF516", "BTF517")]
+    if encoding.flags.assumed:
+        message = f"assumed flags: {encoding.flags.note}"
+        outcomes[0] = about.outcome("BTF516", Status.FINDING, Severity.NOTE, message)
+    if about.release.line >= _RESOLVE_BTFIDS:
+        message = f"not covered: what {about.release}'s resolve_btfids adds (sorting, kfunc tags, distilled base)"
+        outcomes[1] = about.outcome("BTF517", Status.FINDING, Severity.NOTE, message)
+    return outcomes
+
+
+# -- the BTF -------------------------------------------------------------------------------------------------
+
+
+def of_verdict(about: About, verdict: Verdict) -> Outcome:
+    """BTF507: does the kernel take what pahole made?"""
+    if verdict.accepted:
+        return about.ok("BTF507")
+    notes = []
+    for fault in verdict.faults[:3]:
+        notes += [text for text in (fault.cause, fault.declaration) if text]
+    if len(verdict.faults) > 1:
+        more = "more than " if verdict.truncated else ""
+        notes.append(f"{more}{len(verdict.faults)} faults in all; `btfcheck validate` lists them")
+    errno = ERRNO_NAMES.get(verdict.errno, str(verdict.errno))
+    message = f"Linux {about.release} refuses the BTF: {errno}: {' '.join(verdict.message.split())}"
+    return about.outcome("BTF507", Status.FINDING, Severity.ERROR, message, notes=tuple(dict.fromkeys(notes)))
+
+
+_LISTS: tuple[tuple[str, str, Severity, str], ...] = (
+    ("BTF508", "rust", Severity.ERROR, "{n} types and functions in the BTF come from Rust units only"),
+    ("BTF509", "clashes", Severity.ERROR, "{n} types of C have a Rust type of another layout beside them in the BTF"),
+    ("BTF510", "lost_types", Severity.ERROR, "{n} types of C are not in the BTF"),
+    ("BTF512", "void", Severity.ERROR, "{n} members, parameters or results lost their type"),
+    ("BTF513", "untraced", Severity.NOTE, "{n} names in the BTF are defined by no unit of the debug information"),
+)  # fmt: skip
+_NEEDS_ALL = ("BTF508", "BTF509", "BTF510", "BTF513")  # what a unit that cannot be read leaves open
+
+
+def of_comparison(about: About, found: Comparison) -> list[Outcome]:
+    """BTF508 to BTF514."""
+    outcomes = []
+    for rule, field, severity, text in _LISTS:
+        names: tuple[str, ...] = getattr(found, field)
+        if names and not (found.problems and rule == "BTF513"):
+            outcomes.append(about.outcome(
+                rule, Status.FINDING, severity, text.format(n=len(names)), notes=_first(names)))
+        elif found.problems and rule in _NEEDS_ALL:
+            missing = ("debug information that can be read",)
+            outcomes.append(about.outcome(rule, Status.UNKNOWN, severity, "not all units could be read",
+                                          missing=missing, notes=tuple(found.problems[:3])))
+        else:
+            outcomes.append(about.ok(rule, severity))
+    return [*outcomes, _functions(about, found), about.ok("BTF514", Severity.NOTE)]
+
+
+def _functions(about: About, found: Comparison) -> Outcome:
+    """BTF511: pahole leaves functions out on purpose, and only its own word tells which."""
+    lost, reasons = found.lost_functions, _reasons(found.left_out)
+    if not lost:
+        return about.ok("BTF511", Severity.WARNING)._replace(notes=reasons)
+    if found.unproven:
+        message = f"{len(lost)} functions of C are not in the BTF; whether on purpose, only pahole -V would tell"
+        return about.outcome("BTF511", Status.UNKNOWN, Severity.NOTE, message, notes=_first(lost),
+                             missing=("what pahole says with -V: `btfcheck encode` runs it",))
+    message = f"{len(lost)} functions of C are not in the BTF, and pahole -V gives no reason"
+    return about.outcome("BTF511", Status.FINDING, Severity.WARNING, message, notes=(*_first(lost), *reasons))
+
+
+def _reasons(left_out: Mapping[str, str]) -> tuple[str, ...]:
+    counts: dict[str, int] = {}
+    for why in left_out.values():
+        why = why.partition("#")[0].strip()
+        counts[why] = counts.get(why, 0) + 1
+    return tuple(f"left out on purpose: {n} for {why}" for why, n in sorted(counts.items(), key=lambda row: -row[1]))
+
+
+def _first(names: Sequence[str]) -> tuple[str, ...]:
+    more = (f"and {len(names) - FIRST} more",) if len(names) > FIRST else ()
+    return (", ".join(names[:FIRST]), *more)
+
+
+def data(path: str, about: About, encoding: Encoding | None, verdict: Verdict | None,
+         found: Comparison | None) -> dict[str, Any]:
+    """One element of the JSON key `encodings`; `encoding` None: the BTF was there before."""
+    wrote = encoding is None or (encoding.out == WHOLE and encoding.done.ok)
+    row: dict[str, Any] = {
+        "path": path,
+        "pahole": about.label,
+        "kernel": str(about.release),
+        "written": wrote,
+        "accepted": bool(verdict and verdict.accepted and wrote),
+        "message": verdict.message if verdict else "",
+    }
+    if encoding is not None:
+        row |= {
+            "result": _result(encoding, verdict), "exit": encoding.done.status, "problem": encoding.done.problem,
+            "flags": list(encoding.flags.args), "flags_of": encoding.flags.row, "assumed": encoding.flags.assumed,
+            "seconds": round(encoding.done.seconds, 2), "cpu": round(encoding.done.cpu, 2),
+            "messages": [m._asdict() for m in encoding.messages],
+        }  # fmt: skip
+    if found is not None:
+        row |= {
+            "rust_types": len(found.rust_types), "rust_functions": len(found.rust_functions),
+            "lost_types": len(found.lost_types), "lost_functions": len(found.lost_functions),
+            "left_out": len(found.left_out), "clashes": len(found.clashes), "void": len(found.void),
+            "untraced": len(found.untraced),
+            "names": {field: list(getattr(found, field)[:FIRST])
+                      for field in ("rust", "clashes", "lost_types", "lost_functions", "void", "untraced")},
+        }  # fmt: skip
+    return row
+
+
+def _result(encoding: Encoding, verdict: Verdict | None) -> str:
+    """In one word: accepted, refused, no-btf, crash, timeout, flood, failed, not-whole, not-run."""
+    fate = _fate(encoding)
+    if not encoding.done.started:
+        return "not-run"
+    if fate is None:
+        return "accepted" if verdict and verdict.accepted else "refused"
+    if fate[0] == "BTF502" and encoding.out == NOTHING:
+        return "no-btf"
+    words = {"BTF501": "no-btf", "BTF502": "failed", "BTF503": "crash", "BTF504": "timeout", "BTF505": "flood"}
+    return words.get(fate[0], "not-whole")
+

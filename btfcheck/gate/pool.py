@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""Where the work is done: this machine's processes, or any concurrent.futures executor.
+
+`--executor MODULE:NAME` names a callable that returns one (it gets the number of jobs), `--executor
+dask:ADDRESS` a Dask scheduler (extra `btfcheck[dask]`; `dask:` alone starts a cluster on this machine).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, TypeVar
+
+from btfcheck.model import UsageError
+
+_PR_SET_PDEATHSIG = 1
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def tie_to_parent() -> None:
+    """In a worker: end with the program, even when that is killed by SIGKILL."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def executor(entry: str | None, jobs: int) -> Iterator[Executor | None]:
+    """The executor that `entry` names, local processes without one, None for one job.
+
+    Raises UsageError when the entry names none.
+    """
+    if entry is None and jobs < 2:
+        yield None
+        return
+    found, close = _made(entry, jobs)
+    try:
+        yield found
+    except BaseException:
+        for process in list((getattr(found, "_processes", None) or {}).values()):
+            process.terminate()  # its SIGTERM ends the pahole that it runs
+        found.shutdown(wait=False, cancel_futures=True)
+        raise
+    else:
+        found.shutdown()
+    finally:
+        close()
+
+
+def _made(entry: str | None, jobs: int) -> tuple[Executor, Callable[[], Any]]:
+    if entry is None:
+        return ProcessPoolExecutor(jobs, initializer=tie_to_parent), lambda: None
+    module, _, name = entry.partition(":")
+    if module == "dask":
+        return _dask(name, jobs)
+    try:
+        made = getattr(import_module(module), name)(jobs)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise UsageError(f"--executor {entry}: {error}") from error
+    if not hasattr(made, "submit"):
+        raise UsageError(f"--executor {entry}: {type(made).__name__} is no concurrent.futures executor")
+    return made, lambda: None
+
+
+def _dask(address: str, jobs: int) -> tuple[Executor, Callable[[], Any]]:
+    try:
+        distributed = import_module("distributed")
+    except ImportError as error:
+        raise UsageError("--executor dask: needs the extra btfcheck[dask]") from error
+    try:
+        client = distributed.Client(address) if address else distributed.Client(n_workers=jobs, threads_per_worker=1)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--executor dask:{address}: {error}") from error
+    made: Executor = client.get_executor()
+    return made, client.close
+
+
+def each(
+    pool: Executor | None, work: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[tuple[Task, Result]]:
+    """(task, result) in the order of the tasks; every one is handed out at once."""
+    if pool is None:
+        for task in tasks:
+            yield task, work(task)
+        return
+    futures = [pool.submit(work, task) for task in tasks]
+    for task, future in zip(tasks, futures, strict=True):
+        yield task, future.result()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""One built file as the gate sees it: what it is, which kernel it belongs to, where its debug information is."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from functools import cached_property
+
+from btfcheck.dwarf.census import Census, census
+from btfcheck.dwarf.units import Debug
+from btfcheck.image import DEBUG_ROOTS, ET_REL, SHT_SYMTAB, Image, find_debug_file, open_image
+from btfcheck.model import UsageError
+from btfcheck.release import Release, parse
+
+MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
+_BANNER = re.compile(rb"Linux version \d+\.\d+[^\0\n]{0,400}")
+_VERMAGIC = re.compile(rb"(?:^|\0)vermagic=([^\0 ]+)")
+_FUNCTION = 2  # STT_FUNC
+
+
+class Subject:
+    """An open file. `name` is what findings call it. Raises InputError when it cannot be read."""
+
+    def __init__(self, path: str, name: str = "", roots: tuple[str, ...] = DEBUG_ROOTS) -> None:
+        self.path = path
+        self.name = name or os.path.basename(path)
+        self.image: Image = open_image(path)
+        self._roots = roots
+
+    @property
+    def module(self) -> bool:
+        return self.image.elf_type == ET_REL and (
+            self.image.section(".modinfo") is not None or bool(MODULE_NAME.search(self.path))
+        )
+
+    @cached_property
+    def vermagic(self) -> str:
+        """The release that a module says it was built for, as `uname -r` prints it; "" when it does not."""
+        found = _VERMAGIC.search(bytes(self.image.contents(".modinfo")))
+        return found[1].decode("latin-1") if found else ""
+
+    @cached_property
+    def banner(self) -> str:
+        """A kernel's "Linux version ...", or ""."""
+        found = _BANNER.search(self.image.contents(".rodata"))
+        return found[0].decode("latin-1") if found else ""
+
+    @property
+    def uname(self) -> str:
+        """What `uname -r` prints on the kernel that this is, or belongs to; "" when it does not say."""
+        return self.vermagic or (self.banner.split() or ["", "", ""])[2]
+
+    @property
+    def release(self) -> Release | None:
+        return _parsed(self.banner) or _parsed(self.vermagic)
+
+    @cached_property
+    def debug(self) -> Debug | None:
+        """The debug information, of the file itself or of its separate debug file; None without any."""
+        debug = Debug(self.image)
+        if debug.infos:
+            return debug
+        found = find_debug_file(self.image, self._roots)
+        return Debug(found) if found is not None else None
+
+    @property
+    def debug_path(self) -> str:
+        """The separate debug file that is used, or ""."""
+        return self.debug.image.path if self.debug and self.debug.image is not self.image else ""
+
+    @cached_property
+    def census(self) -> Census | None:
+        return census(self.debug) if self.debug else None
+
+    @cached_property
+    def functions(self) -> frozenset[str] | None:
+        """The functions in the symbol table, of which pahole encodes no others; None without a table."""
+        for image in (self.image, *([self.debug.image] if self.debug else [])):
+            if (found := function_symbols(image)) is not None:
+                return found
+        return None
+
+    def close(self) -> None:
+        self.__dict__.pop("debug", None)
+        self.__dict__.pop("census", None)
+        self.image.close()
+
+
+def _parsed(text: str) -> Release | None:
+    try:
+        return parse(text)
+    except UsageError:
+        return None
+
+
+def function_symbols(image: Image) -> frozenset[str] | None:
+    """Names of STT_FUNC symbols; None when the file has no symbol table."""
+    table = image.section(".symtab")
+    if table is None or table.type != SHT_SYMTAB or not table.size or table.link >= len(image.sections):
+        return None
+    data = image.contents(table)
+    entry = struct.Struct(image.order + ("IBBHQQ" if image.bits == 64 else "IIIBBH"))
+    info = 1 if image.bits == 64 else 3
+    whole = data[: len(data) - len(data) % entry.size]
+    offsets = {row[0] for row in entry.iter_unpack(whole) if row[info] & 15 == _FUNCTION}
+    strings = bytes(image.contents(image.sections[table.link]))
+    return frozenset(
+        strings[at : strings.find(b"\0", at)].decode("utf-8", "backslashreplace") for at in offsets if at
+    )

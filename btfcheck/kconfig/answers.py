@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""Answers to the $(shell,...) of Kconfig files: by rule, from the store on disk, or by running the command.
+
+A kernel's Kconfig files ask about a hundred commands, none twice, and about the tools alone, never
+about the configuration; so an answer holds as long as the tools, the scripts and the command stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from btfcheck.kconfig.environment import Environment
+from btfcheck.model import InputError
+from btfcheck.toolchain import tools
+
+_SECONDS = 30.0  # for one command; real ones need 0.1 s
+_MOST = 4095  # bytes of output that conf reads
+_TOOLS = ("CC", "LD", "AR", "NM", "OBJCOPY", "READELF", "RUSTC", "BINDGEN", "PAHOLE", "PYTHON3")
+_ALSO = ("as", "ld", "sh")  # what compilers and scripts call by themselves
+_SEEN_BY_TOOLS = ("PATH", "CLANG_FLAGS", "CROSS_COMPILE", "LLVM", "RUST_LIB_SRC", "LIBCLANG_PATH", "LLVM_CONFIG_PATH",
+                  "RUSTUP_TOOLCHAIN", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX")  # fmt: skip
+_RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
+# $(if-success,...) of scripts/Kconfig.include.
+_IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
+
+Rule = Callable[[str], "str | None"]
+
+
+class Answers:
+    """Answers commands, for one tree and one toolchain.
+
+    With `execute` false nothing is ever run: what neither `rule` nor the store knows is taken to
+    succeed, and listed in `assumed`. `ran` counts the commands that were run.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        environment: Environment,
+        *,
+        execute: bool = True,
+        rule: Rule | None = None,
+        folder: str | None = None,
+    ) -> None:
+        self.root = root
+        self.environment = environment
+        self.execute = execute
+        self.rule = rule
+        self.assumed: list[str] = []
+        self.by_rule: list[str] = []
+        self.ran = 0
+        self._scripts: dict[str, str] = {}
+        self._place: tempfile.TemporaryDirectory[str] | None = None
+        self._file = os.path.join(folder or _store(), self._identity() + ".json") if execute else ""
+        self._stored = _load(self._file)
+        self._new: dict[str, str] = {}
+
+    def __call__(self, command: str, place: str) -> str:
+        """The output of a command as conf takes it; InputError when it does not end or cannot be run."""
+        if self.rule is not None and (said := self.rule(command)) is not None:
+            self.by_rule.append(command)
+            return said
+        if not self.execute:
+            self.assumed.append(command)
+            return _taken(command)
+        key = self._key(command)
+        known = self._stored.get(key)
+        if known is None:
+            known = self._stored[key] = self._new[key] = self._run(command, place)
+        return known
+
+    def close(self) -> None:
+        """Keep the new answers on disk, and leave nothing else behind."""
+        if self._place is not None:
+            self._place.cleanup()
+            self._place = None
+        if self._new:
+            _save(self._file, {**_load(self._file), **self._new})
+            self._new = {}
+
+    def _run(self, command: str, place: str) -> str:
+        if self._place is None:
+            # Writable and private: cc-option makes a directory, and without it says n to everything.
+            self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
+        self.ran += 1
+        done = tools.run(
+            ["/bin/sh", "-c", command],
+            cwd=self._place.name,
+            env={**self.environment.values, "srctree": self.root},
+            timeout=_SECONDS,
+        )
+        if done.problem:
+            raise InputError(f"{place}: $(shell,{command[:120]}): {done.problem.rsplit(': ', 1)[-1]}")
+        text = done.stdout[:_MOST].rstrip(b"\n")
+        return text.decode("utf-8", "surrogateescape").replace("\n", " ")
+
+    def _key(self, command: str) -> str:
+        """The command, free of where the tree lies, with the text of the scripts it names."""
+        scripts = [self._digest(word) for word in re.findall(re.escape(self.root) + r"/[\w./-]+", command)]
+        return " ".join([command.replace(self.root, "$(srctree)"), *scripts])
+
+    def _digest(self, path: str) -> str:
+        if path not in self._scripts:
+            try:
+                with open(path, "rb") as file:
+                    self._scripts[path] = hashlib.sha256(file.read()).hexdigest()[:16]
+            except OSError:
+                self._scripts[path] = "-"
+        return self._scripts[path]
+
+    def _identity(self) -> str:
+        """What tells this toolchain from others: its commands, the files they are, and their versions."""
+        values = self.environment.values
+        told: list[Any] = [(name, values.get(name) or os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
+        for name in _TOOLS:
+            command = tools.split(values.get(name, ""))
+            told.append((name, command, [_file_identity(word) for word in command if not word.startswith("-")]))
+        told.append([_file_identity(name) for name in _ALSO])
+        told += [values.get(f"{name}_VERSION_TEXT", "") for name in ("CC", "RUSTC")]
+        told.append(_rust_source(tools.split(values.get("RUSTC", ""))))
+        return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _file_identity(word: str) -> tuple[str, int, int] | None:
+    file, _ = tools.find(word)
+    if not file:
+        return None
+    real = os.path.realpath(file)
+    stat = os.stat(real)
+    return real, stat.st_size, stat.st_mtime_ns
+
+
+def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int] | None:
+    """The core library's source, which scripts/rust_is_available.sh looks for."""
+    file, _ = tools.find(rustc[0]) if rustc else ("", "")
+    if not file:
+        return None
+    real = os.path.realpath(file)
+    root = os.path.dirname(os.path.dirname(real))
+    if not os.path.isdir(os.path.join(root, "lib/rustlib")):  # a launcher; only it knows
+        root = tools.ask([*rustc, "--print", "sysroot"]).text.strip()
+    source = os.path.join(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
+    return (source, os.stat(source).st_mtime_ns) if os.path.exists(source) else (source, 0)
+
+
+# Tools that grant all that Rust, BTF and LTO ask of tools in every release up to 7.3.
+SUFFICIENT: Mapping[str, str] = {
+    "CC_IS_CLANG": "y", "CLANG_VERSION": "220108", "GCC_VERSION": "0", "AS_IS_LLVM": "y", "AS_VERSION": "220108",
+    "LD_IS_LLD": "y", "LLD_VERSION": "220108", "LD_VERSION": "0", "PAHOLE_VERSION": "130",
+    "RUSTC_VERSION": "109500", "RUSTC_LLVM_VERSION": "220108", "RUST_IS_AVAILABLE": "y",
+}  # fmt: skip
+
+
+def by_facts(facts: Mapping[str, str | None]) -> Rule:
+    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there."""
+    name, number = _either(facts, ("CC_IS_CLANG", "Clang", "CLANG_VERSION"), ("CC_IS_GCC", "GCC", "GCC_VERSION"))
+    told = {
+        "cc-version.sh": f"{name} {number}" if number else None,
+        "as-version.sh": _named(facts, ("AS_IS_LLVM", "LLVM", "AS_VERSION"), ("AS_IS_GNU", "GNU", "AS_VERSION")),
+        "ld-version.sh": _named(facts, ("LD_IS_LLD", "LLD", "LLD_VERSION"), ("LD_IS_BFD", "BFD", "LD_VERSION")),
+        "pahole-version.sh": facts.get("PAHOLE_VERSION"),
+        "rustc-version.sh": facts.get("RUSTC_VERSION"),
+        "rustc-llvm-version.sh": facts.get("RUSTC_LLVM_VERSION"),
+    }
+
+    def rule(command: str) -> str | None:
+        script = re.match(r"\S+/scripts/([\w-]+\.sh)\b", command)
+        if script:
+            return told.get(script[1])
+        word = re.fullmatch(r"set -- (.*?) && echo \$(\d)", command)
+        if word:
+            words = word[1].split()
+            return words[int(word[2]) - 1] if 0 < int(word[2]) <= len(words) else ""
+        quotient = re.fullmatch(r"expr ([0-9]+) / ([1-9][0-9]*)", command)
+        if quotient:
+            return str(int(quotient[1]) // int(quotient[2]))
+        if "/scripts/rust_is_available.sh;" in command:
+            return facts.get("RUST_IS_AVAILABLE")
+        tests = _IF_SUCCESS.fullmatch(command)
+        if tests and (empty := re.fullmatch(r'test -z "(.*)"', tests[1])):
+            return tests[3] if empty[1] else tests[2]
+        return None
+
+    return rule
+
+
+_Kind = tuple[str, str, str]
+
+
+def _either(facts: Mapping[str, str | None], *kinds: _Kind) -> tuple[str, str | None]:
+    return next(((name, facts.get(number)) for flag, name, number in kinds if facts.get(flag) == "y"), ("", None))
+
+
+def _named(facts: Mapping[str, str | None], *kinds: _Kind) -> str | None:
+    name, number = _either(facts, *kinds)
+    return f"{name} {number}" if number else None
+
+
+def _taken(command: str) -> str:
+    """What is taken for the answer of a command that may not be run: that it succeeds."""
+    found = _IF_SUCCESS.fullmatch(command)
+    return found[2] if found else ""
+
+
+def _store() -> str:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "btfcheck", "answers")
+
+
+def _load(file: str) -> dict[str, str]:
+    """The stored answers; none where the file is missing or damaged."""
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+            data = json.load(stream)
+    except (OSError, ValueError):
+        return {}
+    good = isinstance(data, dict) and all(isinstance(v, str) for v in data.values())
+    return data if good else {}
+
+
+def _save(file: str, answers: Mapping[str, str]) -> None:
+    """Write beside and rename; a store that cannot be written only costs time."""
+    try:
+        os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
+        handle, beside = tempfile.mkstemp(prefix=".answers-", dir=os.path.dirname(file))
+        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            json.dump(answers, stream, indent=0)
+        os.replace(beside, file)
+    except OSError:
+        return

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: MIT
+"""The Kconfig files of a real source tree, evaluated as its own conf would."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import kconfiglib as kl
+
+from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
+from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
+from btfcheck.kconfig.environment import environment
+from btfcheck.model import InputError
+from btfcheck.toolchain import tools
+
+Shell = Callable[[str, str], str]  # (command, file:line) -> its output
+_LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
+_FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
+_FOR_RUST = ("PAHOLE_VERSION", "RUSTC_VERSION", "RUSTC_LLVM_VERSION")
+_DEEPEST = 20_000  # calls: a symbol of a thousand selects is an expression a thousand deep
+_BESIDE_LTO = ("AUTOFDO_CLANG", "PROPELLER_CLANG", "RUST_INLINE_HELPERS")
+
+
+class Tree(KernelKconfig):
+    """A loaded tree. Its leaves are the symbols that the tools alone decide.
+
+    `measured` are their values as the tree's own commands gave them. `missing` says what tools
+    that are not there take away; `assumed` are the commands whose answers are assumptions.
+    """
+
+    reach = 4
+    missing: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+    def __init__(self, root: str, environment: Mapping[str, str], shell: Shell) -> None:
+        self.root = root
+        self.environment = {**environment, "srctree": root}
+        self.shell = shell
+        KernelKconfig.__init__(self, rules=rules_of(root))
+        version = environment.get("KERNELVERSION", "")
+        self.origin = Origin((f"{version} ({root})",))
+        self.instead_of_lto = tuple(n for n in _BESIDE_LTO if n in self.syms and self.syms[n].nodes)
+        self.leaves = self._leaves()
+        self.toolchain = {s.name for s in self.macro_lines if s.__class__ is kl.Symbol and not _asks(s)}
+        self.numbers = {n for n in self.leaves if self.syms[n].orig_type in (kl.INT, kl.HEX)}
+        self.measured = {name: str(self.syms[name].str_value) for name in sorted(self.leaves)}
+
+    # kconfiglib takes these from the process; several trees may be loaded in one.
+
+    @property
+    def srctree(self) -> str:
+        return self.root
+
+    @srctree.setter
+    def srctree(self, _: str) -> None: ...
+
+    def _fn_val(self, args: list[str]) -> str:
+        name = args[0]
+        if name == "shell" and len(args) == 2:
+            return self.shell(args[1], f"{self.filename}:{self.linenr}")
+        if name == "info":  # would print
+            return ""
+        if name not in self.variables and name not in self._functions:
+            return self.environment.get(name, os.environ.get(name, ""))
+        value: str = kl.Kconfig._fn_val(self, args)
+        return value
+
+    def _leaves(self) -> set[str]:
+        """Symbols whose value comes from $(...) or other such symbols, and from nothing else."""
+        found: set[str] = set()
+        asked = [s for s in self.macro_lines if s.__class__ is kl.Symbol and s.defaults and s.orig_type in _FACTS]
+        while True:
+            more = {s.name for s in asked if s.name not in found and self._only_tools(s, found)}
+            if not more:
+                return found
+            found |= more
+
+    def _only_tools(self, symbol: Any, leaves: set[str]) -> bool:
+        if _asks(symbol) or symbol.rev_dep is not self.n or symbol.weak_rev_dep is not self.n:
+            return False
+        expressions = [symbol.direct_dep, *(part for default in symbol.defaults for part in default)]
+        return all(i.is_constant or i.name in leaves or not i.nodes for e in expressions for i in kl.expr_items(e))
+
+
+def _asks(symbol: Any) -> bool:
+    return any(node.prompt for node in symbol.nodes)
+
+
+def open_tree(
+    root: str, variables: Mapping[str, str], arch: str = "", *, facts: Mapping[str, str | None] | None = None
+) -> Tree:
+    """Load the tree at `root` for the toolchain that make's `variables` choose.
+
+    `arch` is what to build for where ARCH is not given. With `facts` (CLANG_VERSION, PAHOLE_VERSION
+    ... as a .config records them) no command of the tree is run: what follows from them is answered,
+    the rest taken to succeed; without a compiler among them a sufficient toolchain is taken.
+    Raises InputError.
+    """
+    root = os.path.realpath(root)
+    around = environment(root, tools.resolve(variables), arch, probe=facts is None)
+    rule = None
+    lacking: list[str] = []
+    known: Mapping[str, str | None] = {}
+    if facts is not None:
+        compiler = "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC"))
+        lacking = [n for n in (_FOR_RUST if compiler else SUFFICIENT) if facts.get(n) is None]
+        known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
+        rule = by_facts(known)
+        around = around._replace(values={**around.values, **_texts(known)})
+    shell = Answers(root, around, execute=facts is None, rule=rule)
+    try:
+        tree = load(root, around.values, shell)
+    finally:
+        shell.close()
+    tree.missing = around.missing
+    tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *shell.assumed)
+    return tree
+
+
+def _texts(facts: Mapping[str, str | None]) -> dict[str, str]:
+    """What make itself would have asked the tools."""
+    names = ("CC_VERSION_TEXT", "RUSTC_VERSION_TEXT", "PAHOLE_VERSION")
+    return {name: value for name in names if (value := facts.get(name)) is not None}
+
+
+def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
+    """Parse the tree at `root` (an absolute path).
+
+    Raises InputError with file:line for an unknown keyword, a broken file, a `source` that cannot
+    be read, a compiler that the tree refuses.
+    """
+    sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
+    try:
+        return Tree(root, environment, shell)
+    except kl.KconfigError as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{root}/{text}" if _LINE.match(text) else f"{root}: {text}") from error
+    except OSError as error:
+        raise InputError(f"{error.filename or root}: {error.strerror}") from error
+    except RecursionError as error:
+        raise InputError(f"{root}: its Kconfig files nest without end") from error
+
+
+def assign(kconf: KernelKconfig, words: Mapping[str, str]) -> None:
+    """Make `words` (values as a .config has them, strings in quotes) the user's, as conf reads them.
+
+    A value that does not fit its symbol's type is passed over, as conf does.
+    """
+    for symbol in kconf.unique_defined_syms:
+        symbol.give(None)
+        symbol.unset_value()
+    for name, word in words.items():
+        symbol = kconf.syms.get(name)
+        value = _value(symbol, word) if symbol is not None and symbol.nodes else None
+        if value is not None:
+            symbol.set_value(value)
+
+
+def _value(symbol: Any, word: str) -> str | None:
+    if symbol.orig_type in (kl.BOOL, kl.TRISTATE):
+        return word[:1] if word[:1] in ("y", "m", "n") and word else None
+    if symbol.orig_type is kl.STRING:
+        return re.sub(r"\\(.)", r"\1", word[1:-1]) if word[:1] == '"' else None
+    return word
+
+
+def rules_of(root: str) -> Rules:
+    """The rules for values, read off the tree's own scripts/kconfig."""
+    symbol, data = (_source(root, name) for name in ("symbol.c", "confdata.c"))
+    return Rules(
+        choices="choice_members" in symbol,
+        clamps="sym_string_within_range" not in data,
+        zero='newval.val = "0"' in symbol,
+    )
+
+
+def _source(root: str, name: str) -> str:
+    path = os.path.join(root, "scripts", "kconfig", name)
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; without it the rules for values are not known") from error

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""`btfcheck encode`: the examples of its rules with paholes that misbehave, and real ones on the leak samples."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from btfcheck.btf import oracle
+from btfcheck.cli import main
+from btfcheck.lint.rules import Rule, load
+from btfcheck.model import InputError
+from btfcheck.toolchain import tools
+from tests.dwarf.conftest import TRUTH, samples
+from tests.fakes import processes
+from tests.gate.scenes import scene
+
+samples = samples  # a fixture of the scan's tests
+RULES = load(stages=("encode",)).rules
+CASES = [(r, e) for r in RULES.values() for e in r.examples if not e["input"].startswith("gate")]
+PAHOLES = {
+    "1.24": shutil.which("pahole") or "",
+    **{v: f"{os.environ.get('BTFCHECK_PAHOLES', '')}/pahole-{v}/pahole" for v in ("1.30", "1.32")},
+}
+DEVICE = 'pahole writes\nbtf struct device 8\nunit C "main.c"\n  structure_type "device" byte_size=8\n'
+
+
+@pytest.fixture(autouse=True)
+def _afresh() -> None:
+    tools.forget()
+
+
+def encode(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    code = main(["encode", "--output", "json", *words])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+def run_scene(text: str, folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, dict[str, Any]]:
+    made = scene(text, folder)
+    if text.startswith("btf"):
+        source = made.btf if "no debug information" in text else made.elf
+        if source == made.btf:
+            made.elf.write_bytes(without_debug(made.elf.read_bytes()))
+        return encode(capsys, str(made.elf), "--btf", str(made.btf), "--kernel", made.kernel, *more)
+    return encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", made.kernel, "--timeout", "2", *more)
+
+
+def without_debug(data: bytes) -> bytes:
+    return data.replace(b".debug_info\0", b".nodeb_info\0")
+
+
+@pytest.mark.parametrize(("rule", "example"), CASES, ids=[f'{r.id}-{e["title"]}' for r, e in CASES])
+def test_example(
+    rule: Rule, example: Mapping[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, data = run_scene(example["input"], tmp_path, capsys)
+    found = {o["rule"]: o for o in data["outcomes"]}
+    assert found[rule.id]["status"] == example["expect"], data
+    if example["expect"] == "finding":
+        severity = found[rule.id]["severity"]
+        assert severity == rule.severity.value
+        assert code == (1 if severity == "error" else 0) or any(
+            o["status"] == "finding" and o["severity"] == "error" for o in data["outcomes"]
+        )
+        assert found[rule.id]["fix"] == ("" if severity == "note" else rule.fix)
+
+
+@pytest.mark.parametrize("does", ["nothing", "fails", "crashes", "hangs with a child", "floods", "empties", "cuts"])
+def test_a_bad_pahole_is_never_accepted(does: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, data = run_scene(DEVICE.replace("writes", does), tmp_path, capsys)
+    (row,) = data["encodings"]
+    assert (code, row["written"], row["accepted"]) == (1, False, False)
+
+
+def test_nothing_is_left_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setenv("BTFCHECK_TEST_MARK", str(tmp_path))
+    for does in ("writes", "hangs with a child", "crashes"):
+        run_scene(DEVICE.replace("writes", does), tmp_path / does, capsys)
+    assert list(place.iterdir()) == []
+    assert [p for p in processes(f"BTFCHECK_TEST_MARK={tmp_path}") if p != os.getpid()] == []
+
+
+def test_the_input_is_never_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = scene(DEVICE, tmp_path)
+    made.elf.chmod(0o444)
+    before = made.elf.read_bytes(), made.elf.stat().st_mtime_ns
+    code, _ = encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", "6.12")
+    assert code == 0
+    assert (made.elf.read_bytes(), made.elf.stat().st_mtime_ns) == before
+
+
+def test_several_paholes_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = scene(DEVICE, tmp_path / "good")
+    bad = scene(DEVICE.replace("writes", "nothing"), tmp_path / "bad")
+    code, data = encode(capsys, str(good.elf), "--pahole", good.pahole, "--pahole", bad.pahole, "--kernel", "6.12")
+    assert code == 1
+    assert [row["result"] for row in data["encodings"]] == ["accepted", "no-btf"]
+
+
+def test_text_has_a_line_for_each_pahole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = scene(DEVICE, tmp_path)
+    assert main(["encode", str(made.elf), "--pahole", made.pahole, "--kernel", "6.12"]) == 0
+    out = capsys.readouterr().out
+    assert f"pahole 1.30 ({made.pahole}): accepted  (Linux 6.12, nothing leaked, nothing lost" in out
+
+
+def test_keep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = scene(DEVICE, tmp_path)
+    kept = tmp_path / "kept"
+    encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", "6.12", "--keep", str(kept))
+    assert (kept / "vmlinux.pahole-1.30.btf").read_bytes() == made.btf.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["{elf}", "--kernel", "6.12", "--no-probe"], 2), (["{elf}", "{elf}"], 2), (["{elf}", "--timeout", "0"], 2),
+     (["{elf}"], 3), (["{elf}.none", "--kernel", "6.12"], 3),
+     (["{elf}", "--btf", "{elf}.none", "--kernel", "6.12"], 3)],
+)  # fmt: skip
+def test_usage(words: list[str], code: int, tmp_path: Path) -> None:
+    made = scene(DEVICE, tmp_path)
+    try:
+        found = main(["encode", *(word.format(elf=made.elf) for word in words)])
+    except SystemExit as end:
+        found = int(str(end.code))
+    assert found == code
+
+
+def test_no_debug_information_is_nothing_to_encode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = scene(DEVICE, tmp_path)
+    made.elf.write_bytes(without_debug(made.elf.read_bytes()))
+    code, data = encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", "6.12")
+    assert code == 4
+    assert "nothing to encode" in data["summary"]["nothing"]
+
+
+def test_unreadable_units_leave_questions_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = DEVICE + 'unit C "bad.c"\n  structure_type "lost" byte_size=0x10!0x7e\n'
+    code, data = run_scene(broken, tmp_path, capsys)
+    assert {o["rule"]: o["status"] for o in data["outcomes"]}["BTF510"] == "unknown"
+    assert code == 3
+
+
+# -- real paholes ------------------------------------------------------------------------------------------
+
+REAL = [(name, v) for name, row in TRUTH.items() for v in row.get("pahole", {}) if v in PAHOLES]
+
+
+@pytest.mark.needs(PAHOLES["1.24"] or "pahole")
+@pytest.mark.parametrize("name", sorted({n for n, _ in REAL}))
+def test_leak_samples(name: str, samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = [v for v in ("1.24", "1.30") if os.path.exists(PAHOLES[v])]
+    words = [w for v in there for w in ("--pahole", PAHOLES[v])]
+    _, data = encode(capsys, str(samples / name), "--kernel", "6.12", *words)
+    results = [row["result"] for row in data["encodings"]]
+    assert results == [TRUTH[name]["pahole"][v]["result"] for v in there]
+
+
+@pytest.mark.needs(PAHOLES["1.30"])
+def test_a_silent_leak_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in sample kq: under full LTO a Rust `device` of valid names lands in the C unit."""
+    text = (
+        'file note=1\nunit asm "head.S"\nunit C "main.c"\n'
+        '  base_type "int" byte_size=4 encoding=5 as int\n'
+        '  structure_type "device" byte_size=4\n    member "id" type=@int data_member_location=0\n'
+        '  namespace "klib"\n'
+        '    structure_type "device" byte_size=8\n      member "count" type=@int data_member_location=0\n'
+        '      member "other" type=@int data_member_location=4\n'
+        '    structure_type "registry" byte_size=4\n      member "slot" type=@int data_member_location=0\n'
+        'unit Rust "lib.rs"\n'
+    )
+    made = scene(text, tmp_path)
+    code, data = encode(capsys, str(made.elf), "--pahole", PAHOLES["1.30"], "--kernel", "6.12")
+    (row,) = data["encodings"]
+    assert row["accepted"], row
+    assert row["names"]["clashes"] == ["struct device"]
+    assert row["names"]["rust"] == ["struct registry"]
+    assert code == 1
+
+
+@pytest.mark.accept
+@pytest.mark.needs(PAHOLES["1.32"])
+def test_pahole_1_32_as_the_running_kernel_judges(samples: Path, tmp_path: Path,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    for name, row in TRUTH.items():
+        if not row.get("pahole"):
+            continue
+        _, data = encode(capsys, str(samples / name), "--kernel", "6.18", "--pahole", PAHOLES["1.32"],
+                         "--keep", str(tmp_path))
+        (made,) = data["encodings"]
+        kept = tmp_path / f"{Path(name).name}.pahole-1.32.btf"
+        try:
+            expected = oracle.ask(kept.read_bytes(), message=False).accepted if kept.exists() else False
+        except InputError as error:
+            pytest.skip(str(error))
+        assert made["accepted"] == expected, name
+        kept.unlink(missing_ok=True)

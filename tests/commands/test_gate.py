@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: MIT
+"""`btfcheck gate` on builds of a few small files: one verdict, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from btfcheck.cli import main
+from btfcheck.gate.cache import Cache, Found
+from btfcheck.lint.rules import Rule, load
+from btfcheck.model import Fact, Location, Outcome, Severity, Status
+from btfcheck.toolchain import tools
+from tests.btf.blob import Blob
+from tests.fakes import processes
+from tests.gate.scenes import btf, elf, scene, with_sections
+
+RULES = load(stages=("encode",)).rules
+CASES = [(r, e) for r in RULES.values() for e in r.examples if e["input"].startswith("gate")]
+UNITS = 'unit C "main.c"\n  structure_type "device" byte_size=8\n'
+RECORDS = [["struct", "device", "8"]]
+BANNER = b"Linux version 6.12.117 (build@here) #1 SMP\n\0"
+
+
+class Build:
+    """A build directory with a vmlinux and modules."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.config = folder / ".config"
+        self.config.write_text(
+            "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.12.117 Kernel Configuration\n#\n"
+            'CONFIG_CC_VERSION_TEXT="gcc"\nCONFIG_DEBUG_INFO=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_PAHOLE_VERSION=130\n'
+            "CONFIG_PAHOLE_HAS_LANG_EXCLUDE=y\nCONFIG_MODULES=y\nCONFIG_BPF_SYSCALL=y\n"
+        )
+        os.utime(self.config, (1e9, 1e9))
+        self.vmlinux = folder / "vmlinux"
+
+    def kernel(self, records: list[list[str]] | None = RECORDS, units: str = UNITS) -> None:
+        sections: dict[str, tuple[int, bytes]] = {".rodata": (1, BANNER)}
+        if records is not None:
+            sections[".BTF"] = (1, btf(records))
+        self.vmlinux.write_bytes(with_sections(elf(units), sections))
+
+    def module(self, name: str, with_btf: bool = True, release: str = "6.12.117", units: str = UNITS) -> Path:
+        base = Blob()
+        base.int()
+        base.struct("device", 8, [])
+        own = Blob(first=1 + len(base.records), strings=len(base.text))
+        own.struct(f"own_{name}", 4, [])
+        sections = {".modinfo": (1, b"license=GPL\0vermagic=" + release.encode() + b" SMP mod_unload \0")}
+        if with_btf:
+            sections[".BTF"] = (1, own.bytes())
+        units += f'  structure_type "own_{name}" byte_size=4\n'
+        path = self.folder / "drivers" / f"{name}.ko"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(with_sections(elf("file rel=yes\n" + units), sections))
+        return path
+
+
+def fresh(folder: Path, modules: int = 2) -> Build:
+    build = Build(folder)
+    build.kernel()
+    for number in range(modules):
+        build.module(f"m{number}")
+    return build
+
+
+@pytest.fixture(autouse=True)
+def _afresh() -> None:
+    tools.forget()
+
+
+def gate(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    code = main(["gate", "--output", "json", "--no-probe", "-j1", *words])
+    out = capsys.readouterr().out
+    return code, json.loads(out) if out else {}
+
+
+def findings(data: dict[str, Any], least: str = "warning") -> set[tuple[str, str]]:
+    ranks = ["note", "warning", "error"]
+    return {(o["rule"], o["subject"]) for o in data["outcomes"] if o["status"] == "finding"
+            and ranks.index(o["severity"]) >= ranks.index(least) and not o["rule"].startswith(("BTF1", "BTF2"))}
+
+
+@pytest.mark.parametrize(("rule", "example"), CASES, ids=[f'{r.id}-{e["title"]}' for r, e in CASES])
+def test_example(
+    rule: Rule, example: Mapping[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = fresh(tmp_path / "build", 1)
+    what = example["input"].removeprefix("gate ").strip()
+    if what == "config-newer":
+        os.utime(build.config, (4e9, 4e9))
+    elif what == "other-release":
+        build.module("m0", release="6.12.99")
+    elif what == "stripped":
+        build.module("m0", with_btf=False)
+    elif what == "no-btf":
+        build.kernel(records=None)
+    else:
+        assert what == "fresh"
+    _, data = gate(capsys, str(build.folder))
+    found = {o["rule"]: o for o in data["outcomes"]}
+    assert found[rule.id]["status"] == example["expect"]
+    if example["expect"] == "finding":
+        assert found[rule.id]["severity"] == rule.severity.value
+        assert found[rule.id]["fix"] == rule.fix
+
+
+def test_a_sound_build_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    code, data = gate(capsys, str(build.folder))
+    assert findings(data) == set()
+    assert code == 0
+    assert [v["accepted"] for v in data["verdicts"]] == [True] * 3
+    assert data["build"]["compared"] == 3
+    assert {row["lost_types"] for row in data["encodings"]} == {0}
+
+
+def test_the_summary_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    assert main(["gate", str(build.folder), "--no-probe", "-j1"]) == 0
+    out = capsys.readouterr().out
+    assert "Linux 6.12.117: " in out
+    assert "3 of 3 with BTF accepted" in out
+
+
+def test_vmlinux_and_a_directory_of_modules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    code, data = gate(capsys, str(build.vmlinux), str(build.folder / "drivers"), "--config", str(build.config))
+    assert (code, len(data["verdicts"])) == (0, 3)
+
+
+def test_a_leak_in_one_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    build.module("bad", units='unit C "main.c"\n  structure_type "device" byte_size=8\n')
+    leaked = UNITS + '  namespace "klib"\n    structure_type "own_bad" byte_size=4\n'
+    data_of = build.module("bad").read_bytes()
+    assert data_of
+    (build.folder / "drivers/bad.ko").write_bytes(with_sections(
+        elf("file rel=yes\n" + leaked),
+        {".modinfo": (1, b"vermagic=6.12.117 SMP\0"), ".BTF": (1, _own("own_bad"))},
+    ))
+    code, data = gate(capsys, str(build.folder))
+    assert code == 1
+    assert ("BTF508", "drivers/bad.ko") in findings(data)
+    assert ("BTF306", "drivers/bad.ko") in findings(data)
+
+
+def _own(name: str) -> bytes:
+    base = Blob()
+    base.int()
+    base.struct("device", 8, [])
+    own = Blob(first=1 + len(base.records), strings=len(base.text))
+    own.struct(name, 4, [])
+    return own.bytes()
+
+
+def test_a_bad_vmlinux_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    build.kernel([["struct", "device", "8"], ["struct", "Option<u32>", "4"]])
+    code, data = gate(capsys, str(build.folder))
+    assert code == 1
+    assert [o["subject"] for o in data["outcomes"] if o["rule"] == "BTF401" and o["status"] == "finding"] == ["vmlinux"]
+    assert sum(o["status"] == "skip" for o in data["outcomes"] if o["rule"] == "BTF401") == 2
+
+
+def test_encode_where_there_is_no_btf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.kernel(records=None)
+    made = scene("pahole nothing\nbtf struct device 8\n" + UNITS, tmp_path / "fake")
+    code = main(["gate", str(build.folder), "-j1", "--pahole", made.pahole, "--output", "json"])
+    data = json.loads(capsys.readouterr().out)
+    assert code == 1
+    assert {("BTF533", "vmlinux"), ("BTF501", "vmlinux")} <= findings(data)
+
+
+@pytest.mark.parametrize("damage", ["remove", "truncate", "directory", "garbage"])
+def test_a_file_that_goes_bad_is_never_passed(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = fresh(tmp_path / "build")
+    victim = build.folder / "drivers/m0.ko"
+    if damage == "truncate":
+        victim.write_bytes(victim.read_bytes()[:300])
+    elif damage == "garbage":
+        victim.write_bytes(b"garbage" * 100)
+    else:
+        victim.unlink()
+        (victim.mkdir if damage == "directory" else lambda: victim.symlink_to("nowhere"))()
+    code, data = gate(capsys, str(build.folder))
+    if damage in ("remove", "directory"):  # no module is there any more
+        assert (code, len(data["verdicts"])) == (0, 2)
+    else:
+        assert code in (1, 3)
+        assert {o["status"] for o in data["outcomes"] if o["subject"] == "drivers/m0.ko"} & {"error", "finding"}
+
+
+def test_a_file_removed_between_listing_and_reading(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from btfcheck.commands import gate as module
+
+    build = fresh(tmp_path / "build")
+    listed = module._modules
+
+    def then_removed(folder: str) -> list[str]:
+        found = listed(folder)
+        os.unlink(found[0])
+        return found
+
+    monkeypatch.setattr(module, "_modules", then_removed)
+    code, data = gate(capsys, str(build.folder))
+    assert code == 3
+    assert ("drivers/m0.ko", "error") in {(o["subject"], o["status"]) for o in data["outcomes"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["{d}/none"], 3), (["{d}", "{d}"], 2), (["{d}/empty"], 3), (["a", "b", "c"], 2),
+                        (["{d}/vmlinux", "{d}/none"], 3), (["{d}", "--executor", "nowhere:x"], 2),
+                        (["{d}", "--installed", "6.12"], 2), (["--installed", "6.12", "--root", "{d}"], 3)],
+)  # fmt: skip
+def test_usage(words: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    (build.folder / "empty").mkdir()
+    assert gate(capsys, *(word.format(d=build.folder) for word in words))[0] == code
+
+
+def test_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    root = tmp_path / "root"
+    (root / "boot").mkdir(parents=True)
+    build.vmlinux.rename(root / "boot/vmlinux-6.12.117")
+    (root / "lib/modules/6.12.117").mkdir(parents=True)
+    (build.folder / "drivers").rename(root / "lib/modules/6.12.117/kernel")
+    code, data = gate(capsys, "--installed", "6.12.117", "--root", str(root))
+    assert (code, len(data["verdicts"])) == (0, 3)
+
+
+# -- cache --------------------------------------------------------------------------------------------------
+
+
+def test_the_second_run_comes_from_the_cache(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build, cache = fresh(tmp_path / "build"), str(tmp_path / "cache")
+    first = gate(capsys, str(build.folder), "--cache", cache)
+    second = gate(capsys, str(build.folder), "--cache", cache)
+    assert second[1]["build"].pop("cached") == 3
+    assert first[1]["build"].pop("cached") == 0
+    assert first == second
+
+
+@pytest.mark.parametrize("rehash", [[], ["--rehash"]])
+def test_a_changed_file_is_judged_anew(
+    rehash: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build, cache = fresh(tmp_path / "build"), str(tmp_path / "cache")
+    gate(capsys, str(build.folder), "--cache", cache, *rehash)
+    stamp = (build.folder / "drivers/m0.ko").stat()
+    build.module("m0", with_btf=False)
+    os.utime(build.folder / "drivers/m0.ko", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    _, data = gate(capsys, str(build.folder), "--cache", cache, *rehash)
+    assert data["build"]["cached"] == 2
+    assert ("BTF532", "drivers/m0.ko") in findings(data)
+
+
+def test_a_changed_vmlinux_makes_every_module_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build, cache = fresh(tmp_path / "build"), str(tmp_path / "cache")
+    gate(capsys, str(build.folder), "--cache", cache)
+    build.kernel([["struct", "other", "8"]])
+    _, data = gate(capsys, str(build.folder), "--cache", cache)
+    assert data["build"]["cached"] == 0
+
+
+def test_broken_entries_are_computed_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build, cache = fresh(tmp_path / "build"), tmp_path / "cache"
+    gate(capsys, str(build.folder), "--cache", str(cache))
+    for number, entry in enumerate(sorted(cache.rglob("*.json"))):
+        entry.write_text(["", "[1", '[1, [["x"]], [], [], [], true]'][number])
+    code, data = gate(capsys, str(build.folder), "--cache", str(cache))
+    assert (code, data["build"]["cached"], len(data["verdicts"])) == (0, 0, 3)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and not os.path.exists("/dev/full"), reason="needs a place without room")
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build")
+    (tmp_path / "file").write_text("")
+    assert main(["gate", str(build.folder), "--no-probe", "-j1", "--cache", str(tmp_path / "file/cache")]) == 0
+    assert "results are not kept" in capsys.readouterr().err
+
+
+def test_two_runs_on_one_cache(tmp_path: Path) -> None:
+    build = fresh(tmp_path / "build", 6)
+    command = [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--no-probe", "--cache",
+               str(tmp_path / "cache"), "-j2"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             cwd=Path(__file__).parents[2]) for _ in range(2)]
+    for run in runs:
+        out, error = run.communicate()
+        assert run.returncode == 0, error
+        assert b"7 of 7 with BTF accepted" in out
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.suffix != ".json"]
+
+
+def test_outcomes_survive_the_cache(tmp_path: Path) -> None:
+    place = Location("vmlinux", 3, "text", "\udcff logical")
+    outcome = Outcome("BTF501", Status.FINDING, Severity.NOTE, "s", "m", (place,),
+                      (Fact("A", None, place, True, "why"),), ("n",), "fix", ("f",), ("miss",), "likely", "key")
+    cache = Cache(str(tmp_path))
+    found = Found((outcome,), ({"path": "x"},), (), ({"written": True},), True)
+    cache.put("ab" * 32, found)
+    assert cache.get("ab" * 32) == found
+
+
+# -- processes ------------------------------------------------------------------------------------------------
+
+
+def test_kill_leaves_nothing_running(tmp_path: Path) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.kernel(records=None)
+    for number, does in ((signal.SIGTERM, "hangs with a child"), (signal.SIGKILL, "hangs")):
+        made = scene(f"pahole {does}\nbtf struct device 8\n{UNITS}", tmp_path / "fake")
+        mark = f"BTFCHECK_TEST_MARK={tmp_path}-{number}"
+        place = tmp_path / f"tmp{number}"
+        place.mkdir()
+        environment = {**os.environ, "BTFCHECK_TEST_MARK": mark.partition("=")[2], "TMPDIR": str(place)}
+        run = subprocess.Popen(
+            [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--pahole", made.pahole, "-j2",
+             "--output", f"json:{tmp_path}/out.json"],
+            env=environment, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not list(place.glob("btfcheck-*/")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        assert len(processes(mark)) > 1, "pahole runs"
+        run.send_signal(number)
+        run.wait(30)
+        deadline = time.monotonic() + 10
+        while processes(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert processes(mark) == []
+        assert not (tmp_path / "out.json").exists()
+        if number == signal.SIGTERM:
+            assert list(place.glob("btfcheck-*")) == []
+
+
+def make_threads(jobs: int) -> Executor:
+    return ThreadPoolExecutor(jobs)
+
+
+def no_executor(jobs: int) -> int:
+    return jobs
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_any_executor(jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                      monkeypatch: pytest.MonkeyPatch) -> None:
+    build = fresh(tmp_path / "build")
+    monkeypatch.setitem(sys.modules, "farm", sys.modules[__name__])
+    code, data = gate(capsys, str(build.folder), "--executor", "farm:make_threads", "-j", jobs)
+    assert (code, len(data["verdicts"])) == (0, 3)
+    assert gate(capsys, str(build.folder), "--executor", "farm:no_executor")[0] == 2
+
+
+def test_a_dask_cluster_of_two_workers(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="extra btfcheck[dask] is not installed")
+    build = fresh(tmp_path / "build", 4)
+    found = subprocess.run(
+        [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--no-probe", "--executor", "dask:", "-j2"],
+        cwd=Path(__file__).parents[2], capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert b"5 of 5 with BTF accepted" in found.stdout

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Small kernels and paholes that do one thing: what the examples of the rules BTF5xx describe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from btfcheck.btf.format import STRUCT, UNION
+from btfcheck.dwarf.writer import Die, build, parse
+from tests.btf.blob import Blob
+from tests.fakes import write
+
+_FAKE = """\
+out=
+for word; do
+    case $word in
+    --version) echo v1.30; exit ;;
+    --numeric_version) echo 130; exit ;;
+    --help|--supported_btf_features) echo --lang_exclude; exit ;;
+    --btf_encode_detached=*) out=${word#*=} ;;
+    esac
+    input=$word
+done
+"""
+_DOES = {
+    "writes": "cp {btf} $out",
+    "writes and crashes": "cp {btf} $out; kill -SEGV $$",
+    "writes and touches": "cp {btf} $out; chmod u+w $input; touch -d @1 $input",
+    "writes rubbish": "echo rubbish rubbish rubbish > $out",
+    "nothing": "exit 0",
+    "crashes": "kill -SEGV $$",
+    "hangs": "exec sleep 600",
+    "hangs with a child": "sleep 600 & sleep 600",
+    "floods": "exec yes",
+    "fails": "exit 1",
+    "cuts": "head -c 60 {btf} > $out",
+    "tails": "cat {btf} {btf} > $out",
+    "empties": ": > $out",
+}
+
+
+class Scene(NamedTuple):
+    """An example's files: the kernel, the pahole, and the release to judge for."""
+
+    elf: Path
+    btf: Path
+    pahole: str
+    kernel: str
+
+
+def scene(text: str, folder: Path) -> Scene:
+    """The files that an example's lines describe."""
+    lines = text.splitlines()
+    said = [line.removeprefix("says ") for line in lines if line.startswith("says ")]
+    records = [line.split()[1:] for line in lines if line.startswith("btf ")]
+    does = next((line.removeprefix("pahole ") for line in lines if line.startswith("pahole ")), "writes")
+    kernel = next((line.split()[1] for line in lines if line.startswith("kernel ")), "6.12")
+    rest = [line for line in lines if re.match(r"(unit|file| )", line)]
+    folder.mkdir(exist_ok=True)
+    (folder / "made.btf").write_bytes(btf(records))
+    (folder / "says").write_text("".join(f"{line}\n" for line in said))
+    (folder / "vmlinux").write_bytes(elf("\n".join(rest)))
+    pahole = str(folder / "no-pahole")
+    if does != "is missing":
+        body = _DOES[does].format(btf=folder / "made.btf")
+        pahole = write(folder / "pahole", f"{_FAKE}cat {folder / 'says'} >&2\n{body}")
+    return Scene(folder / "vmlinux", folder / "made.btf", pahole, kernel)
+
+
+def elf(lines: str) -> bytes:
+    """The file, with a symbol table that has the functions of its units."""
+    file = parse(lines)
+    names = [n for unit in file.units for n in _functions(unit.root)]
+    data = bytearray(build(file))
+    return with_symbols(bytes(data), names)
+
+
+def _functions(die: Die) -> list[str]:
+    own = [value.strip('"') for attribute, value in die.attributes if attribute == 3 and die.tag == 0x2E]
+    return own + [name for child in die.children for name in _functions(child)]
+
+
+def with_symbols(data: bytes, names: list[str]) -> bytes:
+    """The same ELF64 file with .symtab and .strtab for these functions."""
+    return with_sections(data, symbols(names))
+
+
+def symbols(names: list[str]) -> dict[str, tuple[int, bytes]]:
+    import struct
+
+    strings, table = b"\0", bytes(24)
+    for name in names:
+        table += struct.pack("<IBBHQQ", len(strings), 0x12, 0, 1, 0x1000, 16)
+        strings += name.encode() + b"\0"
+    return {".strtab": (3, strings), ".symtab": (2, table)}
+
+
+def with_sections(data: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
+    """An ELF64 file with further sections, (sh_type, contents) by name; .symtab is linked to .strtab."""
+    import struct
+
+    (shoff,) = struct.unpack_from("<Q", data, 40)
+    number, names_at = struct.unpack_from("<HH", data, 60)
+    rows = [list(struct.unpack_from("<IIQQQQIIQQ", data, shoff + 64 * i)) for i in range(number)]
+    _, _, _, _, at, size, *_ = rows[names_at]
+    names, body = bytearray(data[at : at + size]), bytearray(data[:shoff])
+    order = {name: number + i for i, name in enumerate(sections)}
+    for name, (kind, contents) in sections.items():
+        body += bytes(-len(body) % 8)
+        link, info, entry = (order[".strtab"], 1, 24) if kind == 2 else (0, 0, 0)
+        rows.append([len(names), kind, 0, 0, len(body), len(contents), link, info, 8, entry])
+        names += name.encode() + b"\0"
+        body += contents
+    rows[names_at][1] = 3  # SHT_STRTAB, which libelf asks for
+    rows[names_at][4:6] = [len(body), len(names)]
+    body += names
+    body += bytes(-len(body) % 8)
+    struct.pack_into("<Q", body, 40, len(body))
+    struct.pack_into("<H", body, 60, len(rows))
+    return bytes(body) + b"".join(struct.pack("<IIQQQQIIQQ", *row) for row in rows)
+
+
+def btf(records: list[list[str]]) -> bytes:
+    """`struct NAME SIZE [member:int|ptr ...]`, `union`, `typedef NAME`, `func NAME`."""
+    blob = Blob()
+    number = blob.int()
+    for kind, name, *rest in records:
+        if kind in ("struct", "union"):
+            members = []
+            for place, word in enumerate(rest[1:]):
+                member, _, of = word.partition(":")
+                members.append((member, blob.ptr() if of == "ptr" else number, place * 64))
+            blob.struct(name, int(rest[0]), members, STRUCT if kind == "struct" else UNION)
+        elif kind == "typedef":
+            blob.typedef(name, number)
+        else:
+            blob.func(name, blob.proto())
+    return blob.bytes()
