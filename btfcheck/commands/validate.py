@@ -20,6 +20,7 @@ from btfcheck.btf import judge as judging
 from btfcheck.btf import releases, source
 from btfcheck.btf.beyond import Remark, remarks
 from btfcheck.btf.fault import ERRNO_NAMES, Fault, Verdict
+from btfcheck.btf.format import Btf
 from btfcheck.btf.releases import Rules
 from btfcheck.btf.source import NoBtfError, Source
 from btfcheck.btf.split import Base, is_standalone, misfit
@@ -144,7 +145,7 @@ class Judges:
         try:
             read = source.read(path, self.byteorder)
             kind = self.args.path or read.kind
-            base, release = self._base(read, kind)
+            base, release = self.base(read, kind)
         except NoBtfError as error:
             return [_plain("BTF401", Status.SKIP, subject, str(error), path)], []
         except InputError as error:
@@ -156,7 +157,7 @@ class Judges:
             found.ask()
         return found.outcomes, found.data
 
-    def _base(self, read: Source, kind: str) -> tuple[Base | None, Release | None]:
+    def base(self, read: Source, kind: str) -> tuple[Base | None, Release | None]:
         """(base, its release) of split BTF; nothing where there is none or none is needed."""
         if self.args.base:
             return self._load(self.args.base) if kind != VMLINUX else (None, None)
@@ -430,11 +431,11 @@ def _diff(args: argparse.Namespace) -> Report:
     return Report("validate", data={"verdicts": [], "diff": data})
 
 
-def _types(args: argparse.Namespace, path: str) -> Any:
+def _types(args: argparse.Namespace, path: str) -> Btf:
     """The types of a file, whatever a kernel would say of them."""
     judges = Judges(args, [])
     read = source.read(path, judges.byteorder)
-    base, _ = judges._base(read, read.kind)
+    base, _ = judges.base(read, read.kind)
     rules = releases.rules_for(releases.NEWEST)
     if read.kind == MODULE and base is None and not read.distilled:
         raise InputError(f"{path}: split BTF needs its vmlinux (--base)")
