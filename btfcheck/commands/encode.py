@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
+from btfcheck.commands.files import write_beside
 from btfcheck.formats.style import printable
 from btfcheck.gate import encode as encoding
 from btfcheck.gate import judge
@@ -215,7 +214,8 @@ class Work:
         report.outcomes += outcomes
         report.data["encodings"].append(row)
         if self.args.keep and made.btf:
-            keep(self.args.keep, f"{self.subject.name}.{made.label.split(' (')[0].replace(' ', '-')}.btf", made.btf)
+            number = made.label.partition(" (")[0].replace(" ", "-")
+            write_beside(os.path.join(self.args.keep, f"{self.subject.name}.{number}.btf"), made.btf, "--keep")
         return made
 
     def checked(self, btf: bytes) -> Checked:
@@ -259,22 +259,6 @@ def no_comparison(about: About, checked: Checked) -> Outcome:
         return about.outcome("BTF514", Status.SKIP, Severity.NOTE, "the BTF cannot be read as a whole")
     return about.outcome("BTF514", Status.UNKNOWN, Severity.NOTE, "not compared: there is no debug information",
                          missing=("the debug information of this file: --debug-root",))
-
-
-def keep(folder: str, name: str, data: bytes) -> None:
-    """Write an artefact beside and rename. Raises UsageError when that cannot be done."""
-    beside = ""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=folder)
-        with open(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(beside, 0o644)
-        shutil.move(beside, os.path.join(folder, name))
-    except OSError as error:
-        if beside and os.path.exists(beside):
-            os.unlink(beside)
-        raise UsageError(f"--keep {folder}: {error.strerror or error}") from error
 
 
 # -- text ----------------------------------------------------------------------------------------------------

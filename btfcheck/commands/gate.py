@@ -24,6 +24,7 @@ from btfcheck.commands import scan as scanning
 from btfcheck.commands import split_variables
 from btfcheck.commands.validate import Judged, Kernel
 from btfcheck.dwarf.leaks import scan
+from btfcheck.formats.style import printable
 from btfcheck.gate import judge
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.gate.judge import About
@@ -66,6 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="do the work elsewhere: MODULE:NAME of a concurrent.futures executor, or dask:ADDRESS")
     parser.add_argument("--debug-root", metavar="DIR", action="append", default=[],
                         help="look for separate debug files below DIR too (repeatable)")
+    parser.add_argument("--show-policy", action="store_true",
+                        help="print what decides over the exit code and where that comes from, and judge nothing")
     encoding.add_limits(parser)
 
 
@@ -261,6 +264,9 @@ class _Examination:
 
 
 def run(args: argparse.Namespace, console: Console) -> Report:
+    if args.show_policy:
+        rows = [{"setting": name, "value": value, "source": place} for name, value, place in args.settings]
+        return Report("gate", data={"policy": rows})
     inputs, variables = split_variables(args.words)
     if args.no_probe and args.encode:
         raise UsageError("gate: --encode runs pahole, --no-probe forbids it")
@@ -463,7 +469,11 @@ def stale(vmlinux: str, config: str) -> list[Outcome]:
 
 
 def body(report: Report, style: Style) -> Iterator[str]:
-    """The summary table."""
+    """The summary table, or the policy."""
+    if "policy" in report.data:
+        yield from (f"{row['setting']} = {printable(row['value'])}  ({printable(row['source'])})"
+                    for row in report.data["policy"])
+        return
     build = report.data["build"]
     yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {build['modules']} modules"
     yield from (f"  {name:10}{text}" for name, text in _rows(report, build))
