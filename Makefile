@@ -3,6 +3,7 @@
 # make test     set up and run all tests
 # make lint     ruff and mypy
 # make fuzz     mutated ELF files against the scanner
+# make kconfig-oracle TREES="DIR..."   compare every symbol with the kernel's own conf, some 350 configurations a tree
 # make accept   the long runs: real kernels, the live bpf() oracle (needs ../shared; some need root)
 
 VENV ?= .venv
@@ -36,6 +37,14 @@ accept-short: dev
 # Mutated ELF files: no crash, no hang, no memory beyond the limit.
 fuzz: dev
 	$(PYTHON) tests/fuzz_scan.py
+
+# Every symbol against the kernel's own conf; TREES are kernel sources, CONFIGS configurations to try.
+TREES ?=
+CONFIGS ?=
+.PHONY: kconfig-oracle
+kconfig-oracle: dev
+	@test -n "$(TREES)" || { echo "TREES=/usr/src/linux-source-6.12 ... is needed"; exit 2; }
+	for tree in $(TREES); do $(PYTHON) tests/kconfig-oracle $$tree $(CONFIGS) --random 200 --damaged 100 || exit 1; done
 
 .PHONY: dev
 dev:

@@ -119,7 +119,7 @@ class Outcome(NamedTuple):
         from hashlib import sha256
 
         text = f"{self.rule}\0{self.subject}\0{self.key}"
-        return sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Report:

@@ -18,13 +18,14 @@ _SECTION_LATER = re.compile(rb"[\x00-\xff]" + _PRINTABLE + rb"{0,511}\0")
 _DOTTED = re.compile(rf"[{_LETTER}.][{_LETTER}0-9.]{{0,511}}\0".encode("latin-1"))
 
 
-def _first_table(letters: str) -> bytes:
-    first = re.compile(f"[{letters}]".encode("latin-1"))
-    return bytes(bool(first.match(bytes((byte,)))) for byte in range(256))
+def _table(pattern: str) -> bytes:
+    """A table for bytes.translate: 1 for each byte that the pattern takes."""
+    taken = re.compile(pattern.encode("latin-1"))
+    return bytes(bool(taken.fullmatch(bytes((byte,)))) for byte in range(256))
 
 
-_FIRST = {dots: _first_table(_LETTER + "." * dots) for dots in (False, True)}
-_BAD_RUN = {dots: re.compile(f"[^{_LETTER}{'.' * dots}0-9\0]+".encode("latin-1")) for dots in (False, True)}
+_FIRST = {dots: _table(f"[{_LETTER}{'.' * dots}]") for dots in (False, True)}
+_BAD = {dots: _table(f"[^{_LETTER}{'.' * dots}0-9\0]") for dots in (False, True)}
 
 
 def identifier_flags(strings: bytes, dots: bool = True) -> bytes:
@@ -34,11 +35,15 @@ def identifier_flags(strings: bytes, dots: bool = True) -> bytes:
     identifier, so the flags are those of the first byte, and only the bad strings are looked at.
     """
     flags = bytearray(strings.translate(_FIRST[dots]))
-    done = 0
-    for bad in _BAD_RUN[dots].finditer(strings):
-        start = max(strings.rfind(0, done, bad.start()) + 1, done)
-        done = bad.end()
-        flags[start:done] = bytes(done - start)
+    bad = strings.translate(_BAD[dots])
+    at = bad.find(1)
+    while at >= 0:
+        # Up to the last bad byte of the string nothing is an identifier; behind it there may be one.
+        end = strings.index(0, at)
+        start = strings.rfind(0, 0, at) + 1
+        last = bad.rindex(1, at, end) + 1
+        flags[start:last] = bytes(last - start)
+        at = bad.find(1, end)
     at = 0
     while at + MAX_IDENTIFIER < len(strings):
         # What ends within 513 bytes is short enough; step over all of it at once.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import reduce
+from itertools import repeat
 from operator import add, or_
 
 from btfcheck.btf.fault import E2BIG, EEXIST, EINVAL, Fault, Refused, fault
@@ -113,14 +114,33 @@ class Resolver:
 
     def check(self) -> None:
         """Resolve every type in the order of ids, and check prototypes at their turn."""
-        state, kinds, tainted = self.state, self.kinds, self.tainted
+        state, kinds, tainted, target = self.state, self.kinds, self.tainted, self.target
+        words, starts = self.words, self.starts
+        whole = self._wholly_named()
         for tid in range(1, self.count):
             kind = kinds[tid]
             if kind == FUNC_PROTO:
                 if not self._prototype_at_a_glance(tid) and tid not in tainted:
                     self._prototype(tid)
-            elif state[tid] == _NEW and _NEEDS[kind] and (tainted or not self._at_a_glance(tid, kind)):
+            elif state[tid] != _NEW or not _NEEDS[kind]:
+                continue
+            elif kind == FUNC and words[starts[tid] + 2] in whole:
+                state[tid] = _RESOLVED
+                target[tid] = words[starts[tid] + 2]
+            elif tainted or not self._at_a_glance(tid, kind):
                 self._resolve(tid)
+
+    def _wholly_named(self) -> set[int]:
+        """The prototypes whose parameters all have names: what a FUNC asks of its own."""
+        words, starts, mask = self.words, self.starts, self.btf.vlen_mask
+        found = set()
+        tid = self.kinds.find(FUNC_PROTO)
+        while tid >= 0:
+            at = starts[tid]
+            if 0 not in words[at + 3 : at + 3 + 2 * (words[at + 1] & mask) : 2]:
+                found.add(tid)
+            tid = self.kinds.find(FUNC_PROTO, tid + 1)
+        return found
 
     def _at_a_glance(self, tid: int, kind: int) -> bool:
         """Resolve a type that refers only to what is settled; False when that takes the machine."""
@@ -134,9 +154,7 @@ class Resolver:
         other = self.words[self.starts[tid] + 2]
         if other >= self.count:
             return False
-        if kind == FUNC:
-            end = other if self.kinds[other] == FUNC_PROTO and self._all_named(other) else -1
-        elif kind == PTR:
+        if kind == PTR:
             end = other if _END[self.kinds[other]] else self._end_behind(other)
             self.usable[tid] = end >= 0
         elif kind in MODIFIERS:
@@ -173,23 +191,25 @@ class Resolver:
         types = words[at + 4 : end : 3]
         try:
             if info >> 31:
-                return self._bitfields_fit(types, offsets, room)
+                return all(map(self._bitfield_fits, types, offsets, repeat(room)))
             ends = map(add, offsets, map(self.width.__getitem__, types))
             return max(ends) <= room and not reduce(or_, offsets) & 7
         except (IndexError, KeyError):
             return False
 
-    def _bitfields_fit(self, types: list[int], offsets: list[int], room: int) -> bool:
-        known = self.bitfield_width
-        for tid, offset in zip(types, offsets, strict=True):
-            plain, widest = known[tid]
-            field = offset >> 24
-            offset &= 0xFFFFFF
-            if field > widest or (not field and offset & 7) or field + (offset & 7) > 128:
-                return False
-            if offset + (field or plain) > room:
-                return False
-        return True
+    def _bitfield_fits(self, tid: int, offset: int, room: int) -> bool:
+        """The same of one member where the kind flag is set; KeyError for types that were not placed yet."""
+        plain, widest = self.bitfield_width[tid]
+        field = offset >> 24
+        offset &= 0xFFFFFF
+        if field > widest or (not field and offset & 7) or field + (offset & 7) > 128:
+            return False
+        return offset + (field or plain) <= room
+
+    def _member_fits(self, tid: int, offset: int, kflag: int, room: int) -> bool:
+        if kflag:
+            return tid in self.bitfield_width and self._bitfield_fits(tid, offset, room)
+        return tid < self.count and not offset & 7 and offset + self.width[tid] <= room
 
     def _prototype_at_a_glance(self, tid: int) -> bool:
         words, at = self.words, self.starts[tid]
@@ -205,10 +225,6 @@ class Resolver:
             )
         except IndexError:
             return False
-
-    def _all_named(self, proto: int) -> bool:
-        at = self.starts[proto]
-        return 0 not in self.words[at + 3 : at + 3 + 2 * (self.words[at + 1] & self.btf.vlen_mask) : 2]
 
     # -- what is known of a type ---------------------------------------------------------------------------
 
@@ -379,11 +395,14 @@ class Resolver:
     def _step_struct(self, tid: int, member: int) -> None:
         at = self.starts[tid]
         vlen = self._vlen(tid)
+        kflag, room = self.words[at + 1] >> 31, 8 * self.words[at + 2]
         if member:
             self._place(tid, at + 3 * member)
         for i in range(member, vlen):
             place = at + 3 + 3 * i
             other = self.words[place + 1]
+            if self._member_fits(other, self.words[place + 2], kflag, room):
+                continue
             if self._is_no_member(other):
                 self.report(self._member_fault(tid, place, "R.STRUCT.1", "Invalid member"))
                 continue

@@ -110,6 +110,8 @@ def check_config(
         report.outcomes = [_moot(o) for o in report.outcomes]
     report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
     report.data["facts"] = _fact_data(facts, ruleset)
+    if entries is not None and entries.tree is not None:
+        report.data["not_granted"] = _not_granted(entries.tree, entries.values(live=True))
     return report
 
 
@@ -152,6 +154,21 @@ def lay(
         if source is not None and not shell:  # its own script was not asked
             source.measured = {**source.measured, "RUST_IS_AVAILABLE": rust.value or "n"}
     return Ground(facts, entries, ruleset, nothing)
+
+
+def _not_granted(tree: Tree, values: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    """What the configuration asks of the tree in vain, by cause."""
+    from btfcheck.kconfig.asked import not_granted
+
+    return [
+        {
+            "symbols": [{"name": name, "asked": asked, "gets": gets} for name, asked, gets in group.symbols],
+            "clause": {"file": clause.file, "line": clause.line, "text": clause.text, "part": clause.expr,
+                       "symbols": {leaf.name: leaf.value for leaf in clause.leaves}} if clause else None,
+        }
+        for group in not_granted(tree, values)
+        for clause in [group.clause]
+    ]  # fmt: skip
 
 
 def _release_of_tree(tree: str, kernel: str | None) -> str:
@@ -311,7 +328,21 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     return data
 
 
+_MOST_GROUPS = 12  # causes shown in text; -v shows all
+
+
 def body(report: Report, style: Style) -> Iterator[str]:
+    groups = report.data.get("not_granted", [])
+    if groups:
+        count = sum(len(group["symbols"]) for group in groups)
+        yield f"{count} symbols of this configuration get less from the tree than they ask:"
+        for group in groups if style.verbose else groups[:_MOST_GROUPS]:
+            names = ", ".join(f"{s['name']}={s['asked']}" for s in group["symbols"])
+            clause = group["clause"]
+            why = f"{clause['file']}:{clause['line']}: {clause['text']}" if clause else "another choice was made"
+            yield f"  {names}  ({why})"
+        if not style.verbose and len(groups) > _MOST_GROUPS:
+            yield f"  and {len(groups) - _MOST_GROUPS} more causes (-v)"
     if style.verbose:
         for name, fact in report.data["facts"].items():
             yield f"{name}={fact['value'] if fact['value'] is not None else 'unknown'}"

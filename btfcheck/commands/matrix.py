@@ -97,8 +97,8 @@ def _known(kconf: KernelKconfig, wanted: dict[str, tuple[str, ...]]) -> dict[str
     from btfcheck.kconfig.matrix import default_axes
 
     axes: dict[str, Sequence[str]] = {**default_axes(kconf), **wanted}
-    for name in wanted:
-        if name.isupper() and name != "LTO" and (name not in kconf.syms or not kconf.syms[name].nodes):
+    for name in [n for n in wanted if n.isupper() and n not in ("LTO", "MODVERSIONS")]:
+        if name not in kconf.syms or not kconf.syms[name].nodes:
             raise UsageError(f"--axis {name}: {kconf.origin.trees[0]} has no such symbol, or does not model it")
     across = axes.pop("pahole")
     return {**axes, "pahole": across}

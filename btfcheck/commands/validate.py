@@ -271,13 +271,15 @@ class Judged:
         assert checked.btf is not None
         vmlinux = self.read.kind == VMLINUX
         found: dict[str, Remark] = {r.rule: r for r in remarks(checked.btf, vmlinux and kernel.rules.sorted_base)}
+        told = {(o.rule, o.status) for o in self.outcomes}
         for rule in REMARKS:
             remark = found.get(rule)
             if remark is None:
-                if rule != "BTF407" or vmlinux:
+                applies = vmlinux or rule != "BTF407"
+                if applies and not told & {(rule, Status.OK), (rule, Status.FINDING)}:
                     self._outcome(rule, Status.OK, Severity.NOTE, "nothing found")
                 continue
-            if any(o.rule == rule and o.status is Status.FINDING for o in self.outcomes):
+            if (rule, Status.FINDING) in told:
                 continue
             names = list(remark.names[:10])
             if remark.number > len(names):
@@ -382,6 +384,13 @@ def verdict_lines(data: dict[str, Any], style: Style, few: bool) -> Iterator[str
     types = f", {data['types']} types" if data["types"] else ""
     path = printable(data["path"])
     yield f"{style.paint('bold', path)}: {style.paint(kind, word)} by Linux {data['kernel']} as {data['as']}{types}"
+    if data["accepted"] is not False:
+        yield from (f"  {printable(note)}" for note in data["notes"])
+    if "oracle" in data:
+        answer = data["oracle"]
+        said = _words(answer["accepted"], answer["errno"], answer["message"])
+        same = "the same as expected" if answer["agrees"] else "not what was expected"
+        yield f"  the running kernel through bpf(): {printable(said)}, {same}"
 
 
 def totals(verdicts: Sequence[dict[str, Any]], style: Style) -> Iterator[str]:

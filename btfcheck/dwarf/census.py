@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 
 from btfcheck.dwarf.abbrev import DwarfError, Shape, leb, step_of
 from btfcheck.dwarf.constants import AT, FORM, RUST_TAGS, TAG
-from btfcheck.dwarf.leaks import Holdings, label_partial_units
+from btfcheck.dwarf.holdings import Holdings
+from btfcheck.dwarf.partial import label_partial_units
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Debug, Unit
 from btfcheck.dwarf.walk import Targets, skip_entry, walk

@@ -136,7 +136,8 @@ def of_verdict(about: About, verdict: Verdict) -> Outcome:
     for fault in verdict.faults[:3]:
         notes += [text for text in (fault.cause, fault.declaration) if text]
     if len(verdict.faults) > 1:
-        notes.append(f"{len(verdict.faults) + verdict.dropped} faults in all; `btfcheck validate` lists them")
+        more = "more than " if verdict.truncated else ""
+        notes.append(f"{more}{len(verdict.faults)} faults in all; `btfcheck validate` lists them")
     errno = ERRNO_NAMES.get(verdict.errno, str(verdict.errno))
     message = f"Linux {about.release} refuses the BTF: {errno}: {' '.join(verdict.message.split())}"
     return about.outcome("BTF507", Status.FINDING, Severity.ERROR, message, notes=tuple(dict.fromkeys(notes)))

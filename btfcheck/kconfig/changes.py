@@ -188,6 +188,7 @@ class _Search:
 
     def _solve(self, goals: Mapping[str, str], given_up: Sequence[str], before: dict[str, str]) -> list[Way]:
         self._aim(goals)
+        self._budget = _BUDGET
         if self._undefined():
             return []
         starts: list[Edits] = [frozenset()]

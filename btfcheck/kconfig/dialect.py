@@ -218,6 +218,7 @@ class KernelChoice(kl.Choice):  # type: ignore[misc]
     def _selection(self) -> Any:
         if not self.kconfig.rules.choices:
             return kl.Choice._selection(self)
+        self.visibility  # noqa: B018  the library takes it for the mark that something is cached
         visible = [s for s in self.syms if s.visibility]
         # The member that was set to y last; else the default, unless that was set to n; else the
         # first member nothing was said of; else, all being n, the one that was told so first.
@@ -287,6 +288,8 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self._opened: list[Any] = []
         try:
             kl.Kconfig.__init__(self, filename, warn=False)
+            for choice in self.unique_choices:  # when it changes, each of its members may
+                choice._dependents.update(choice.syms)
         finally:  # an error leaves them open
             for file in self._opened:
                 file.close()

@@ -58,6 +58,7 @@ def environment(root: str, toolchain: tools.Toolchain, arch: str = "", *, probe:
     `arch` is what to build for where ARCH is not given, "" for this machine. Without `probe` no
     tool is asked, and the texts of their versions stay empty. Raises InputError.
     """
+    release = kernel_version(root)
     arch = toolchain.settings.get("ARCH") or arch or _host_arch()
     srcarch = _SRCARCH.get(arch, arch)
     if not os.path.isdir(os.path.join(root, "arch", srcarch)):
@@ -65,7 +66,7 @@ def environment(root: str, toolchain: tools.Toolchain, arch: str = "", *, probe:
     values = {name: tools.show(toolchain.commands[name]) for name in tools.TOOLS}
     values |= {
         "ARCH": arch, "SRCARCH": srcarch, "srctree": root, "objtree": toolchain.build_dir, "PYTHON3": "python3",
-        "KERNELVERSION": kernel_version(root), "RUSTC_BOOTSTRAP": "1", "CONFIG_SHELL": "sh",
+        "KERNELVERSION": release, "RUSTC_BOOTSTRAP": "1", "CONFIG_SHELL": "sh",
         "CROSS_COMPILE": toolchain.settings.get("CROSS_COMPILE", ""), "LLVM": toolchain.settings.get("LLVM", ""),
         "LC_COLLATE": "C", "LC_NUMERIC": "C", "CC_VERSION_TEXT": "", "RUSTC_VERSION_TEXT": "", "PAHOLE_VERSION": "0",
     }  # fmt: skip

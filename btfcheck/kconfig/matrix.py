@@ -168,9 +168,10 @@ class _Board:
         self.open = {s.name for s in kconf.unique_defined_syms if settable(s)}
 
     def judge(self, goals: Mapping[str, str], tools: Mapping[str, str]) -> tuple[bool | None, list[Clause]]:
-        unknown = [n for n in goals if not _defined(self.kconf, n)]
-        if unknown:
-            return (False if any(goals[n] != "n" for n in unknown) else None), [_absent(n) for n in unknown]
+        absent = [n for n, v in goals.items() if v != "n" and not _defined(self.kconf, n)]
+        if absent:
+            return False, [_absent(n) for n in absent]
+        goals = {n: v for n, v in goals.items() if _defined(self.kconf, n)}
         self._put(goals, tools)
         if all(self.state.text(self.kconf.syms[n]) == v for n, v in goals.items()):
             return True, []

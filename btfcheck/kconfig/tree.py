@@ -38,7 +38,7 @@ class Tree(KernelKconfig):
 
     def __init__(self, root: str, environment: Mapping[str, str], shell: Shell) -> None:
         self.root = root
-        self.environment = environment
+        self.environment = {**environment, "srctree": root}
         self.shell = shell
         KernelKconfig.__init__(self, rules=rules_of(root))
         version = environment.get("KERNELVERSION", "")

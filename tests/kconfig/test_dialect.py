@@ -140,6 +140,16 @@ def test_unsetting_a_member_leaves_no_mark(tmp_path: Path, monkeypatch: pytest.M
         assert value(kconf, "TWO") == "y"
 
 
+def test_a_member_that_was_looked_at_follows_the_next_assignment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for choices in (True, False):
+        kconf = load(tmp_path, CHOICE, monkeypatch, Rules(choices=choices))
+        for name in ("ONE", "TWO", "ONE"):
+            kconf.syms[name].set_value("y")
+            assert [s for s in ("ONE", "TWO", "THREE") if value(kconf, s) == "y"] == [name]
+
+
 def test_where_each_condition_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """\
 config A

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: MIT
+"""`btfcheck matrix` from end to end, and `check --tree`, on a small tree."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from btfcheck import cli
+from btfcheck.cli import main
+
+sys.path.append(str(Path(__file__).parents[1] / "kconfig"))
+import small_tree
+
+SCHEMA = json.loads(Path(cli.__file__).with_name("formats").joinpath("report.schema.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, str]:
+    code = main([*words, "--output", "json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else None, err
+
+
+def test_rows_assumptions_and_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["matrix", "--kernel", "6.13.7,6.14", "--axis", "RUST=y", "--axis", "DEBUG_INFO_BTF=y",
+             "--axis", "LTO=thin", "--axis", "MODVERSIONS=off", "--pahole", "1.25"]  # fmt: skip
+    code, data, _ = run(words, capsys)
+    assert code == 0
+    jsonschema.validate(data, SCHEMA)
+    before, after = data["rows"]
+    assert before["axes"] == {"kernel": "6.13.7", "RUST": "y", "DEBUG_INFO_BTF": "y", "LTO": "thin",
+                              "MODVERSIONS": "off", "pahole": "1.25"}  # fmt: skip
+    assert (before["allowed"], before["safe"], before["blocked_by"]) == (True, "no", [])
+    assert (after["allowed"], after["safe"]) == (False, "no")
+    assert after["blocked_by"] == ["init/Kconfig: depends on !DEBUG_INFO_BTF || (PAHOLE_HAS_LANG_EXCLUDE && !LTO)"]
+    (change,) = data["changes"]
+    assert (change["kernel"], change["allowed"], change["was"]) == ("6.14", False, True)
+    assert "RUST_IS_AVAILABLE=y" in data["assumed"]
+
+
+def test_the_newest_release_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    code, data, _ = run(["matrix"], capsys)
+    assert code == 0
+    assert {row["axes"]["kernel"] for row in data["rows"]} == {"7.3.4"}
+    assert len(data["rows"]) == 2 * 2 * 4 * 3 * 6
+
+
+def test_text_and_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [tmp_path / f"table.{suffix}" for suffix in ("csv", "md", "svg")]
+    words = ["matrix", "--kernel", "6.12.117", "--axis", "RUST=y"]
+    assert main([*words, *(w for name in names for w in ("--write", str(name)))]) == 0
+    out = capsys.readouterr().out
+    assert "Linux 6.12.117" in out
+    assert "assumed: CC_IS_CLANG=y" in out
+    assert all(name.read_text() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--axis", "RUST"], "SYM=VALUE"),
+        (["--axis", "LTO=fat"], "LTO takes none, thin, full, thin-dist"),
+        (["--axis", "MODVERSIONS=1"], "MODVERSIONS takes"),
+        (["--axis", "RUST=maybe"], "RUST takes y, m, n"),
+        (["--axis", "NO_SUCH_SYMBOL=y"], "has no such symbol"),
+        (["--pahole", "new"], "is no version"),
+        (["--kernel", "5.15"], "6.1 and later"),
+        (["--write", "x.pdf"], "must end in"),
+        (["--write", "/no/such/dir/x.svg"], "cannot write"),
+        (["linux"], "--tree"),
+    ],
+)
+def test_wrong_usage(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["matrix", *words]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert told in err
+
+
+def test_a_tree_whose_commands_are_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (root / "scripts/pahole-version.sh").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    words = ["--tree", str(root), "--axis", "RUST=y", "--axis", "DEBUG_INFO_BTF=y", "--axis", "MODVERSIONS=off"]
+    code, data, _ = run(["matrix", *words, "--axis", "LTO=none,thin", "--pahole", "1.15,1.22,1.30"], capsys)
+    assert code == 0
+    assert not (tmp_path / "ran").exists()
+    found = {(r["axes"]["LTO"], r["axes"]["pahole"]): r for r in data["rows"]}
+    # It has no MODVERSIONS at all, so `off` is as it should be there.
+    assert found["none", "1.30"]["allowed"] is True
+    assert found["thin", "1.30"]["allowed"] is False
+    clause = "depends on !DEBUG_INFO_BTF || (PAHOLE_HAS_LANG_EXCLUDE && !LTO)"
+    assert found["thin", "1.30"]["blocked_by"] == [f"init/Kconfig:27: {clause}"]
+    assert found["none", "1.15"]["blocked_by"] == ["init/Kconfig:32: depends on PAHOLE_VERSION >= 116"]
+
+
+CONFIG = "# Linux/x86 9.8.7-test Kernel Configuration\nCONFIG_PAHOLE_VERSION=125\nCONFIG_DEBUG_INFO_BTF=y\n"
+
+
+def check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: str, more: str = ""
+) -> tuple[int, Any, str]:
+    root = tmp_path / "linux"
+    if not root.exists():
+        small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG + more)
+    return run(["check", str(tmp_path / ".config"), "--tree", str(root), "--no-probe", *words], capsys)
+
+
+def test_check_quotes_file_and_line_of_the_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, data, err = check(tmp_path, capsys, "--want", "RUST=y", "--want", "LTO_CLANG_THIN=y")
+    assert code == 1
+    found = next(o for o in data["outcomes"] if o["subject"] == "RUST" and o["rule"] == "BTF100")
+    assert found["status"] == "finding"
+    assert {(p["path"], p.get("line")) for p in found["locations"]} >= {("init/Kconfig", 27)}
+    assert "were not run and taken to succeed" in err
+
+
+def test_check_lists_what_the_tree_does_not_grant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = "CONFIG_HZ_250=y\nCONFIG_STRICT=y\nCONFIG_LTO_BROKEN=y\nCONFIG_DM=y\nCONFIG_NO_SUCH=y\n"
+    _, data, _ = check(tmp_path, capsys, more=more)
+    jsonschema.validate(data, SCHEMA)
+    found = {tuple(s["name"] for s in group["symbols"]): group["clause"] for group in data["not_granted"]}
+    # LTO_BROKEN hangs on a command that was not run, and so was taken to succeed.
+    assert found.keys() == {("HZ_250",)}
+    assert found["HZ_250",]["text"] == "depends on !STRICT"
+    assert found["HZ_250",]["symbols"] == {"STRICT": "y"}
+
+
+def test_check_grants_what_the_tree_grants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, data, _ = check(tmp_path, capsys, "--want", "RUST=y")
+    found = next(o for o in data["outcomes"] if o["subject"] == "RUST" and o["rule"] == "BTF100")
+    assert "nothing in Kconfig forbids it" in found["message"]
+
+
+def test_check_and_a_tree_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (root / "init/Kconfig").write_text("config A\n\tfrobnicate\n")
+    code, _, err = check(tmp_path, capsys, "--want", "RUST=y")
+    assert code == 3
+    assert "init/Kconfig:2" in err
+
+
+def test_a_tree_and_another_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = check(tmp_path, capsys, "--kernel", "6.12")
+    assert code == 2
+    assert "is Linux 9.8.7-test" in err
