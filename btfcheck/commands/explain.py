@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from btfcheck.commands import check, split_variables
 from btfcheck.commands.console import Console
 from btfcheck.commands.rules import rule_data
+from btfcheck.explain import markdown
 from btfcheck.explain.pages import rule_page, symbol_page
 from btfcheck.formats.style import Style
 from btfcheck.lint.rules import load
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 WORDS = "RULE | SYMBOL [CONFIG] [VAR=VALUE]... | --log FILE"
 EXAMPLES = """\
   btfcheck explain BTF101
-  btfcheck explain rust-btf-lto-blocked
+  btfcheck explain rust-btf-lto-blocked --output markdown
   btfcheck explain RUST .config LLVM=1
   btfcheck explain RUST .config --no-probe --kernel 6.14 --want DEBUG_INFO_BTF --want LTO_CLANG_THIN
   btfcheck explain DEBUG_INFO_BTF .config --tree ~/linux
@@ -85,7 +86,9 @@ def explain_rule(word: str, rules: list[str]) -> Report:
         near = get_close_matches(word, names, 3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UsageError(f"no rule {word!r}{hint} `btfcheck rules` lists them")
-    return Report("explain", data={"rules": [rule_data(rule)]})
+    report = Report("explain", data={"rules": [rule_data(rule)]})
+    report.page = markdown.rule_page(report.data["rules"][0])
+    return report
 
 
 def explain_symbol(
