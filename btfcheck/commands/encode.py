@@ -33,6 +33,7 @@ from btfcheck.image import DEBUG_ROOTS
 from btfcheck.model import Fact, InputError, Outcome, Report, Severity, Status, UsageError
 from btfcheck.release import Release
 from btfcheck.release import parse as parse_release
+from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
 from btfcheck.toolchain.tools import resolve, show, split
 from btfcheck.trace.compare import Comparison, compare, names
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the pahole to run (repeatable; default: PAHOLE, as make would)")
     parser.add_argument("--kernel", metavar="RELEASE", help="the release that FILE belongs to (default: what it says)")
     parser.add_argument("--config", metavar="FILE", help="take PAHOLE_HAS_LANG_EXCLUDE from this .config")
+    parser.add_argument("--tree", metavar="DIR",
+                        help="take the flags from this kernel tree's own scripts, which are executed")
     parser.add_argument("--base", metavar="VMLINUX", help="the vmlinux of a module (default: searched)")
     parser.add_argument("--external", action="store_true", help="FILE is an out-of-tree module")
     parser.add_argument("--btf", metavar="FILE|embedded", help="encode nothing, judge this BTF")
@@ -197,10 +200,10 @@ class Work:
         limits: dict[str, Any] = {
             "jobs": self.args.jobs, "timeout": self.args.timeout, "memory": int(self.args.memory * (1 << 30)),
         }  # fmt: skip
+        version = int(fact.value or 0)
         made = encoding.encode(
-            self.subject.path if not self.subject.debug_path else self.subject.debug_path, command,
-            int(fact.value or 0), self.release, module=self.subject.module, external=self.args.external,
-            base=self.base_path, lang_exclude=self.lang_exclude, **limits,
+            self.subject.debug_path or self.subject.path, command, version, self.release, base=self.base_path,
+            chosen=self.flags(command, version), **limits,
         )  # fmt: skip
         about = self.about(made.label, (fact,))
         outcomes = judge.of_run(about, made)
@@ -217,6 +220,16 @@ class Work:
             number = made.label.partition(" (")[0].replace(" ", "-")
             write_beside(os.path.join(self.args.keep, f"{self.subject.name}.{number}.btf"), made.btf, "--keep")
         return made
+
+    def flags(self, command: tuple[str, ...], version: int) -> Flags:
+        """Those of the tree, where one is given, else those of the release."""
+        external = self.subject.module and self.args.external
+        if self.args.tree:
+            from btfcheck.toolchain.treeflags import flags_of_tree
+
+            return flags_of_tree(self.args.tree, command, version, external=external, lang_exclude=self.lang_exclude)
+        return flags(self.release, version, module=self.subject.module, external=external,
+                     lang_exclude=self.lang_exclude)
 
     def checked(self, btf: bytes) -> Checked:
         """The kernel's verdict on BTF that was made for this file."""

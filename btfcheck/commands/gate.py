@@ -49,7 +49,7 @@ EXAMPLES = """\
   btfcheck gate --installed 6.12.117+deb12-amd64
 """
 
-_OPTIONS = ("kernel", "config", "no_probe", "encode", "timeout", "memory", "keep", "jobs", "debug_root", "external")
+_OPTIONS = ("kernel", "config", "no_probe", "encode", "timeout", "memory", "keep", "jobs", "debug_root", "tree")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encode", action="store_true", help="also run pahole on every file, as the build would")
     parser.add_argument("--pahole", metavar="CMD", action="append", default=[],
                         help="the pahole to encode with (repeatable; default: PAHOLE, as make would)")
+    parser.add_argument("--tree", metavar="DIR",
+                        help="take pahole's flags from this kernel tree's own scripts, which are executed")
     parser.add_argument("--cache", metavar="DIR", help="keep results in DIR, and take those of unchanged files")
     parser.add_argument("--rehash", action="store_true", help="--cache goes by contents, not by inode and times")
     parser.add_argument("--executor", metavar="ENTRY",
@@ -342,8 +344,8 @@ def _task(
     from btfcheck.toolchain.tools import resolve, split
 
     btf, refused = _own_btf(vmlinux, release)
-    options = {name: getattr(args, name, None) for name in _OPTIONS} | {"config": config, "jobs": 1, "base": None}
-    options["debug_root"] = tuple(args.debug_root)
+    options = {name: getattr(args, name) for name in _OPTIONS}
+    options |= {"config": config, "jobs": 1, "external": False, "debug_root": tuple(args.debug_root)}
     return Task(
         vmlinux, os.path.basename(vmlinux), "", str(release), uname, btf, refused, wants,
         tuple(split(c) for c in args.pahole) or (resolve(variables).commands["PAHOLE"],),

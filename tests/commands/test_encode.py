@@ -222,3 +222,13 @@ def test_the_small_kernel_of_the_demo(capsys: pytest.CaptureFixture[str]) -> Non
     code, data = encode(capsys, *words)
     (row,) = data["encodings"]
     assert (code, row["accepted"], row["rust_types"], row["rust_functions"]) == (1, False, 36, 1)
+
+
+def test_the_tree_s_own_flags_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = scene(DEVICE, tmp_path)
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/pahole-flags.sh").write_text("echo --of_the_tree\n")
+    words = [str(made.elf), "--pahole", made.pahole, "--kernel", "6.16.2", "--tree", str(tmp_path)]
+    code, data = encode(capsys, *words)
+    (row,) = data["encodings"]
+    assert (code, row["flags"], row["flags_of"], row["assumed"]) == (0, ["--of_the_tree"], str(tmp_path), False)
