@@ -18,9 +18,9 @@ _btfcheck() {
       rules) words="--help --rules --stage --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       explain) words="--help --log --want --want-file --kernel --tree --no-shell --rules --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       scan) words="--help --pahole-version --kernel --config --examples --walk-all --debug-root --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
-      encode) words="--help --pahole --kernel --config --base --external --btf --debug-root --timeout --memory --keep --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
+      encode) words="--help --pahole --kernel --config --tree --base --external --btf --debug-root --timeout --memory --keep --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       validate) words="--help --kernel --as --base --installed --root --first --oracle --big-endian --diff --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
-      gate) words="--help --config --kernel --installed --root --encode --pahole --cache --rehash --executor --debug-root --show-policy --timeout --memory --keep --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
+      gate) words="--help --config --kernel --installed --root --encode --pahole --tree --cache --rehash --executor --debug-root --show-policy --timeout --memory --keep --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       baseline) words="--help --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       probe) words="--help --fact --timeout --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
     esac
