@@ -2,6 +2,7 @@
 # make demo     set up and show the main job on a real configuration
 # make test     set up and run all tests
 # make lint     ruff and mypy
+# make manuals  write docs/ and completions/ anew
 # make fuzz     mutated ELF files against the scanner
 # make kconfig-oracle TREES="DIR..."   compare every symbol with the kernel's own conf, some 350 configurations a tree
 # make accept   the long runs: real kernels, the live bpf() oracle (needs ../shared; some need root)
@@ -45,6 +46,11 @@ CONFIGS ?=
 kconfig-oracle: dev
 	@test -n "$(TREES)" || { echo "TREES=/usr/src/linux-source-6.12 ... is needed"; exit 2; }
 	for tree in $(TREES); do $(PYTHON) tests/kconfig-oracle $$tree $(CONFIGS) --random 200 --damaged 100 || exit 1; done
+
+# Man pages, completions, pages of rules and messages: made from the parsers and the rules.
+.PHONY: manuals
+manuals: dev
+	$(PYTHON) scripts/manuals
 
 .PHONY: dev
 dev:

@@ -9,8 +9,6 @@ scripts/Makefile.lib and lib/decompress_*.c.
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import mmap
 import os
 import re
@@ -23,6 +21,7 @@ from typing import Any, Protocol
 from btfcheck.model import InputError
 
 Data = bytes | mmap.mmap
+View = bytes | mmap.mmap | memoryview
 
 LIMIT = 4 << 30  # vmlinux with all debug information is 1 to 2 GB
 _MEMORY = 512 << 20  # dictionary of xz and lzma; the kernel uses at most 128 MiB
@@ -30,7 +29,7 @@ _MAP_FROM = 1 << 20  # smaller files are read: a mapped file that shrinks kills 
 
 
 class _Decoder(Protocol):
-    """The common face of zlib, bz2 and lzma."""
+    """The common face of zlib, bz2 and lzma; the latter two are imported where they are used."""
 
     @property
     def eof(self) -> bool: ...
@@ -39,13 +38,13 @@ class _Decoder(Protocol):
     def decompress(self, data: Any, max_length: int, /) -> bytes: ...
 
 
-def magic_of(data: Data) -> str | None:
+def magic_of(data: View) -> str | None:
     """The compression that `data` starts with: gzip, xz, lzma, bzip2, zstd, lz4, lzo or None."""
     head = bytes(data[:9])
     return next((name for magic, name in _MAGICS.items() if head.startswith(magic)), None)
 
 
-def decompress(data: Data, limit: int = LIMIT) -> bytes:
+def decompress(data: View, limit: int = LIMIT) -> bytes:
     """What `data` holds, by its magic; concatenated streams are joined, other trailing bytes ignored
     (kernel images end with four bytes of length).
 
@@ -57,7 +56,7 @@ def decompress(data: Data, limit: int = LIMIT) -> bytes:
         raise InputError("not compressed in any known format (gzip, xz, lzma, bzip2, zstd, lz4, lzo)")
     try:
         return _DECODERS[name](data, limit)
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, struct.error, IndexError) as error:
+    except (zlib.error, OSError, EOFError, ValueError, struct.error, IndexError) as error:
         raise InputError(f"broken {name} data: {error or 'cut off'}") from error
 
 
@@ -65,8 +64,8 @@ def _too_large(name: str, limit: int) -> InputError:
     return InputError(f"{name} data unpacks to more than {limit} bytes")
 
 
-def _streams(name: str, magic: bytes, make: Callable[[], _Decoder]) -> Callable[[Data, int], bytes]:
-    def run(data: Data, limit: int) -> bytes:
+def _streams(name: str, magic: bytes, make: Callable[[], _Decoder]) -> Callable[[View, int], bytes]:
+    def run(data: View, limit: int) -> bytes:
         parts: list[bytes] = []
         room = limit
         rest: Any = data
@@ -85,7 +84,26 @@ def _streams(name: str, magic: bytes, make: Callable[[], _Decoder]) -> Callable[
     return run
 
 
-def _zstd(data: Data, limit: int) -> bytes:
+def _bzip2() -> _Decoder:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _lzma(data: View, limit: int) -> bytes:
+    """xz, and the older format of lzma."""
+    import lzma
+
+    xz = magic_of(data) == "xz"
+    form = lzma.FORMAT_XZ if xz else lzma.FORMAT_ALONE
+    name, magic = ("xz", b"\xfd7zXZ\0") if xz else ("lzma", b"\x5d\0\0\0\0")
+    try:
+        return _streams(name, magic, lambda: lzma.LZMADecompressor(form, _MEMORY))(data, limit)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from error
+
+
+def _zstd(data: View, limit: int) -> bytes:
     import zstandard
 
     parts: list[bytes] = []
@@ -114,7 +132,7 @@ def _zstd(data: Data, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _lz4(data: Data, limit: int) -> bytes:
+def _lz4(data: View, limit: int) -> bytes:
     try:
         import lz4.block
         import lz4.frame
@@ -142,7 +160,7 @@ def _lz4(data: Data, limit: int) -> bytes:
         raise ValueError(str(error)) from error
 
 
-def _lz4_blocks(data: Data) -> Iterator[bytes]:
+def _lz4_blocks(data: View) -> Iterator[bytes]:
     """Blocks of the legacy frame. It has no end mark: the kernel's four bytes of length look like one more
     block size, which nothing follows."""
     at = 4
@@ -155,11 +173,11 @@ def _lz4_blocks(data: Data) -> Iterator[bytes]:
             if at + 4 == len(data) and at > 4:
                 return
             raise EOFError
-        yield data[at + 4 : at + 4 + size]
+        yield bytes(data[at + 4 : at + 4 + size])
         at += 4 + size
 
 
-def _lzo(data: Data, limit: int) -> bytes:
+def _lzo(data: View, limit: int) -> bytes:
     """The file format of lzop, which the kernel's build runs: big-endian, stored blocks as they are."""
     try:
         from lzallright import InputNotConsumed, LZOCompressor, LZOError
@@ -179,7 +197,7 @@ def _lzo(data: Data, limit: int) -> bytes:
         at += 8 + 4 * (bool(flags & 0x001) + bool(flags & 0x100))
         if packed < whole:
             at += 4 * (bool(flags & 0x002) + bool(flags & 0x200))
-        block = data[at : at + packed]
+        block = bytes(data[at : at + packed])
         if len(block) < packed or packed > whole:
             raise EOFError
         at += packed
@@ -193,7 +211,7 @@ def _lzo(data: Data, limit: int) -> bytes:
         parts.append(block)
 
 
-def _lzo_header(data: Data) -> tuple[int, int]:
+def _lzo_header(data: View) -> tuple[int, int]:
     """(offset of the first block, flags)."""
     (version,) = struct.unpack_from(">H", data, 9)
     at = 9 + 2 + 2 + (2 if version >= 0x0940 else 0) + 1 + (1 if version >= 0x0940 else 0)
@@ -217,11 +235,11 @@ _MAGICS = {
     b"\x04\x22\x4d\x18": "lz4",
     b"\x89LZO\0\r\n\x1a\n": "lzo",
 }
-_DECODERS: dict[str, Callable[[Data, int], bytes]] = {
+_DECODERS: dict[str, Callable[[View, int], bytes]] = {
     "gzip": _streams("gzip", b"\x1f\x8b\x08", lambda: zlib.decompressobj(31)),
-    "xz": _streams("xz", b"\xfd7zXZ\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MEMORY)),
-    "lzma": _streams("lzma", b"\x5d\0\0\0\0", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MEMORY)),
-    "bzip2": _streams("bzip2", b"BZh", bz2.BZ2Decompressor),
+    "xz": _lzma,
+    "lzma": _lzma,
+    "bzip2": _streams("bzip2", b"BZh", _bzip2),
     "zstd": _zstd,
     "lz4": _lz4,
     "lzo": _lzo,
@@ -313,7 +331,7 @@ def embedded(data: Data, limit: int = LIMIT) -> bytes:
         if tries == _TRIES:
             break
         try:
-            kernel = decompress(bytes(memoryview(data)[match.start() :]), limit)
+            kernel = decompress(memoryview(data)[match.start() :], limit)
         except InputError:
             continue
         if kernel.startswith(_ELF) or _BANNER in kernel:

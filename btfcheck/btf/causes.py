@@ -25,11 +25,12 @@ _BINDGEN = re.compile(r"^(__bindgen_|_bitfield_(align_)?\d+$)")
 FAKE_INT = "__SANITIZED_FAKE_INT__"
 
 _RUST_CAME = (
-    "Rust units were encoded: pahole merged them (LTO; pahole up to 1.27), or ran without --lang_exclude=rust"
+    "Rust units were encoded: pahole merged them (LTO; up to 1.27) or ran without --lang_exclude=rust; "
+    "or LTO put Rust types into C units, which no pahole leaves out"
 )
 _NOT_SORTED = (
-    "rustc lists fields in the order of the source, and pahole sorts them only from 1.25 on: a Rust struct "
-    "encoded by pahole up to 1.24, or with merged units"
+    "rustc lists fields in the order of the source; pahole sorts them only in Rust units and only from 1.25 on: "
+    "a Rust struct encoded by pahole up to 1.24, or one in merged units or in a C unit (LTO)"
 )
 _VOID_MEMBER = (
     "the member's type was lost: pahole left out the unit that defines it (a Rust unit under full LTO, "

@@ -26,7 +26,10 @@ def _refuse(rule: str, message: str, errno: int = EINVAL) -> Refused:
 
 
 def read_sections(data: bytes, rules: Rules, path: str, split: bool, byteorder: str) -> Sections:
-    """The two sections of a blob that passes these rules; raises Refused with the first that fails."""
+    """The two sections of a blob that passes these rules; raises Refused with the first that fails.
+
+    Rules L and Y belong to the system call: the kernel does not ask them of its own BTF, nor of modules.
+    """
     order = "<" if byteorder == "little" else ">"
     if len(data) < 8:
         raise _refuse("H1", "hdr_len not found")
@@ -60,9 +63,9 @@ def read_sections(data: bytes, rules: Rules, path: str, split: bool, byteorder: 
     _check_strings(strings, split)
     if has_layout and layout_len and path == "user":
         _check_layout(layout_off, layout_len)
-    if type_off % 4:
+    if path == "user" and type_off % 4:
         raise _refuse("Y1", "Unaligned type_off")
-    if not type_len and not split:
+    if path == "user" and not type_len and not split:
         raise _refuse("Y2", "No type found")
     return Sections(data[hdr_len + type_off : hdr_len + type_off + type_len], strings)
 

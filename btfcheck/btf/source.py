@@ -17,6 +17,7 @@ from btfcheck.model import InputError, UsageError
 from btfcheck.release import Release
 
 SYSFS = "/sys/kernel/btf"
+_LARGEST_WRAPPER = 128 << 20
 _BPF = 247  # e_machine of BPF objects
 _MODULE_NAME = re.compile(r"\.ko(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _KERNEL_NAME = re.compile(r"^(vmlinu[xz]|bzImage|Image|zImage|vmlinux\.)")
@@ -63,6 +64,8 @@ def read(path: str, byteorder: str = "little") -> Source:
             return found
         # Compressed kernels of some architectures are ELF files themselves.
         try:
+            if len(data) > _LARGEST_WRAPPER:
+                raise InputError("too large for a compressed kernel")
             data = payload.embedded(data, _limit(len(data)))
         except InputError:
             raise NoBtfError(f"{path}: no .BTF section (CONFIG_DEBUG_INFO_BTF off, or stripped)") from None

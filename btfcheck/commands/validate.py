@@ -20,6 +20,7 @@ from btfcheck.btf import judge as judging
 from btfcheck.btf import releases, source
 from btfcheck.btf.beyond import Remark, remarks
 from btfcheck.btf.fault import ERRNO_NAMES, Fault, Verdict
+from btfcheck.btf.format import Btf
 from btfcheck.btf.releases import Rules
 from btfcheck.btf.source import NoBtfError, Source
 from btfcheck.btf.split import Base, is_standalone, misfit
@@ -133,16 +134,18 @@ class Judges:
         self.args = args
         self.byteorder = "big" if args.big_endian else "little"
         self.bases: dict[str, tuple[Base, Release | None]] = {}
-        # A vmlinux among the files is the base of the modules beside it.
-        self.kernels = [p for p in paths if os.path.basename(p).startswith(("vmlinux", "vmlinuz"))]
-        self.told: set[tuple[str, str]] = set()
+        # A vmlinux among the files is the base of modules: the one that was named, before any that is searched.
+        kernels = [p for p in paths if os.path.basename(p).startswith(("vmlinux", "vmlinuz"))]
+        named = [p for p in kernels if p in args.words]
+        self.named = named if len(named) == 1 else []
+        self.kernels = kernels
 
     def file(self, path: str, subject: str) -> tuple[list[Outcome], list[dict[str, Any]]]:
         """What is to say of one file: outcomes, and an element of `verdicts` for each kernel."""
         try:
             read = source.read(path, self.byteorder)
             kind = self.args.path or read.kind
-            base, release = self._base(read, kind)
+            base, release = self.base(read, kind)
         except NoBtfError as error:
             return [_plain("BTF401", Status.SKIP, subject, str(error), path)], []
         except InputError as error:
@@ -154,20 +157,23 @@ class Judges:
             found.ask()
         return found.outcomes, found.data
 
-    def _base(self, read: Source, kind: str) -> tuple[Base | None, Release | None]:
+    def base(self, read: Source, kind: str) -> tuple[Base | None, Release | None]:
         """(base, its release) of split BTF; nothing where there is none or none is needed."""
         if self.args.base:
             return self._load(self.args.base) if kind != VMLINUX else (None, None)
         if kind != MODULE:
             return None, None
-        places = [*source.base_places(read), *self.kernels]
+        places = [*self.named, *source.base_places(read), *self.kernels]
         own = os.path.realpath(read.path)
         place = next((p for p in places if os.path.isfile(p) and os.path.realpath(p) != own), "")
         return self._load(place) if place else (None, None)
 
     def _load(self, path: str) -> tuple[Base, Release | None]:
         if path not in self.bases:
-            found = source.read(path, self.byteorder)
+            try:
+                found = source.read(path, self.byteorder)
+            except NoBtfError as error:
+                raise InputError(f"as base: {error}") from None
             self.bases[path] = Base(found.data, found.machine), found.release
         return self.bases[path]
 
@@ -425,11 +431,11 @@ def _diff(args: argparse.Namespace) -> Report:
     return Report("validate", data={"verdicts": [], "diff": data})
 
 
-def _types(args: argparse.Namespace, path: str) -> Any:
+def _types(args: argparse.Namespace, path: str) -> Btf:
     """The types of a file, whatever a kernel would say of them."""
     judges = Judges(args, [])
     read = source.read(path, judges.byteorder)
-    base, _ = judges._base(read, read.kind)
+    base, _ = judges.base(read, read.kind)
     rules = releases.rules_for(releases.NEWEST)
     if read.kind == MODULE and base is None and not read.distilled:
         raise InputError(f"{path}: split BTF needs its vmlinux (--base)")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from btfcheck.explain.symptoms import POSSIBLE, Group, Hit, Symptoms, Unknown
+from btfcheck.explain.symptoms import POSSIBLE, PROVEN, Group, Hit, Symptoms, Unknown
 from btfcheck.model import Location, Outcome, Report, Severity, Status
 
 _NAMES = 6  # subjects named in text
@@ -67,7 +67,7 @@ def _outcome(group: Group, path: str) -> Outcome:
     return Outcome(
         top.id, Status.FINDING, top.severity, top.id, message,
         locations=tuple(Location(path, h.number, h.example) for h in hits[:4]),
-        notes=(*_how_sure(group), *(_counted(h) for h in hits), _flat(top.how), *_others(group), *_next(group)),
+        notes=(*_how_sure(group), *(_counted(h) for h in hits), top.how, *_others(group), *_next(group)),
         fix=top.fix,
         confidence=group.certainty,
         key=" ".join(c.id for c in group.causes),
@@ -77,7 +77,7 @@ def _outcome(group: Group, path: str) -> Outcome:
 def _how_sure(group: Group) -> Iterator[str]:
     yield f"{group.certainty}: {'; '.join(group.reasons)}"
     for hit in group.hits:
-        if hit.message.apart and (group.certainty != "proven" or len(hit.message.causes) > 1):
+        if hit.message.apart and group.certainty != PROVEN:
             yield f"what tells it apart: {hit.message.apart}"
         if hit.message.versions:
             yield f"printed by: {hit.message.program}, {hit.message.versions}"

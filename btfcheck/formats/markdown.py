@@ -22,6 +22,8 @@ _MOST = 100  # findings that are shown; a step summary may have a megabyte
 
 
 def render(report: Report, exit_code: int, style: Style, body: Body | None = None) -> str:
+    if report.page:
+        return report.page
     plain = Style(False, style.verbose)
     lines = [f"## btfcheck {report.command}", "", escaped(text.summary(report, exit_code, plain)), ""]
     shown = [o for o in report.outcomes if o.status in (Status.FINDING, Status.UNKNOWN, Status.ERROR)]

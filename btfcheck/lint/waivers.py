@@ -18,12 +18,12 @@ Nothing disappears: what is excused is skipped, and says why.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from btfcheck.lint import tomlfile
 from btfcheck.lint.policy import FAIL_ON
 from btfcheck.model import Location, Outcome, Severity, Status, UsageError
 
@@ -56,7 +56,7 @@ def read(path: str, known: Mapping[str, str]) -> Policy:
 
     Raises UsageError naming the file and the key for anything that is not as it must be.
     """
-    data = _toml(path)
+    data = tomlfile.read(path)
     _keys(path, data, {"fail-on", "severity", "waiver"})
     fail_on = data.get("fail-on")
     if fail_on is not None and fail_on not in FAIL_ON:
@@ -70,21 +70,6 @@ def read(path: str, known: Mapping[str, str]) -> Policy:
         {_rule(path, "severity", rule, known): _severity(path, rule, word) for rule, word in severity.items()},
         tuple(_waiver(path, number, table, known) for number, table in enumerate(waivers, 1)),
     )  # fmt: skip
-
-
-def _toml(path: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        with open(path, "rb") as stream:
-            data: dict[str, Any] = tomllib.load(stream)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: {error}") from error
-    return data
 
 
 def _keys(where: str, table: Mapping[str, Any], known: set[str]) -> None:

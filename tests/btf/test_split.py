@@ -16,7 +16,7 @@ from btfcheck.btf.split import Base, is_standalone, misfit
 from btfcheck.btf.verify import check
 from btfcheck.model import UsageError
 from btfcheck.release import parse
-from tests.btf.blob import Blob
+from tests.btf.blob import Blob, wrap
 
 RULES = rules_for(parse("6.12"))
 
@@ -114,6 +114,12 @@ def test_a_refused_base_refuses_its_modules() -> None:
     verdict = judged(base, own.bytes())
     assert verdict.message == "[3] TYPEDEF a<b> type_id=1 Invalid name"
     assert "its own vmlinux" in verdict.notes[0]
+
+
+def test_the_kernel_asks_less_of_its_own() -> None:
+    empty = wrap(b"", b"\0")
+    assert btfcheck.validate(empty, kernel="6.12", path="vmlinux").accepted
+    assert btfcheck.validate(empty, kernel="6.12").message == "No type found"
 
 
 def test_what_the_module_path_does_not_see() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import random
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,20 @@ def test_a_module_on_another_vmlinux(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "error[BTF402]: built with another vmlinux: 1 types refer to what is not there, as [5] mine_init" in out
 
 
+def test_the_vmlinux_that_is_named_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "a" / "vmlinux", b"not the one")
+    named = put(tmp_path / "b" / "vmlinux", files.vmlinux(kernel().bytes()))
+    path = put(tmp_path / "a" / "mine.ko", files.module(own(kernel()).bytes()))
+    assert run(capsys, named, path)[0] == 0
+
+
+def test_a_vmlinux_without_btf_judges_no_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "vmlinux", files.elf({".text": b"x"}))
+    code, out, _ = run(capsys, put(tmp_path / "mine.ko", files.module(own(kernel()).bytes())))
+    assert code == 3
+    assert "as base: " in out
+
+
 def test_standalone_btf_in_a_module(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = put(tmp_path / "vmlinux", files.vmlinux(kernel().bytes()))
     path = put(tmp_path / "mine.ko", files.module(kernel().bytes()))
@@ -343,3 +358,34 @@ def test_the_running_kernel_is_accepted(capsys: pytest.CaptureFixture[str], monk
         assert document["verdicts"][0]["accepted"] is True
         assert document["verdicts"][0].get("oracle", {"agrees": True})["agrees"]
         assert document["summary"]["errors"] == 0
+
+
+def containers() -> list[tuple[str, bytes]]:
+    below = Blob()
+    below.int()
+    return [
+        ("vmlinux", files.vmlinux(rust())),
+        ("vmlinuz", files.bzimage(files.vmlinux(kernel().bytes()))),
+        ("Image", files.arm64_image(kernel().bytes())),
+        ("a.ko", files.module(own(kernel()).bytes())),
+        ("b.ko", files.module(own(below).bytes(), distilled=below.bytes())),
+        ("a.ko.xz", lzma.compress(files.module(own(kernel()).bytes()))),
+        ("x.btf", rust()),
+    ]
+
+
+@pytest.mark.parametrize(("name", "data"), containers(), ids=[name for name, _ in containers()])
+def test_damaged_files_never_crash(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, data: bytes) -> None:
+    base = put(tmp_path / "base" / "vmlinux", files.vmlinux(kernel().bytes()))
+    draw = random.Random(name)
+    for _ in range(60):
+        mangled = bytearray(data)
+        for _ in range(draw.randint(1, 6)):
+            at = draw.randrange(min(len(mangled), draw.choice((64, 256, len(mangled)))))
+            mangled[at] = draw.choice((0, 1, 0x7F, 0xFF, draw.randrange(256)))
+        if draw.random() < 0.2:
+            del mangled[draw.randrange(len(mangled)) :]
+        path = put(tmp_path / name, bytes(mangled))
+        extra = ["--base", base] if name.startswith(("a.", "b.")) else []
+        code, out, _ = run(capsys, path, *extra, "--kernel", draw.choice(("6.1", "6.12,7.3", "running")))
+        assert code in (0, 1, 3, 4), out
