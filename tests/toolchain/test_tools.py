@@ -309,7 +309,8 @@ class TestAsk:
 
 
 def test_only_some_lines_are_kept() -> None:
-    script = 'i=0; while [ $i -lt 20000 ]; do echo "line $i of many"; i=$((i+1)); done; echo "x due to y"; echo tail >&2'
+    lines = 'i=0; while [ $i -lt 20000 ]; do echo "line $i of many"; i=$((i+1)); done'
+    script = f'{lines}; echo "x due to y"; echo tail >&2'
     done = run(["sh", "-c", script], output=100, only=b" due to ")
     assert (done.ok, done.stdout, done.stderr) == (True, b"x due to y\n", b"")
     assert "printed more than" in run(["sh", "-c", "yes 'a due to b'"], output=100, only=b" due to ").problem
