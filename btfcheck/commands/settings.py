@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from datetime import date
 from typing import Any, NamedTuple
 
 from btfcheck.commands import split_variables
@@ -34,6 +33,8 @@ class Settings(NamedTuple):
         """Change the outcomes as the policy and the baseline want it."""
         if not self.changes_outcomes:
             return
+        from datetime import date
+
         from btfcheck.lint import waivers
 
         if self.policy is not None:
