@@ -52,8 +52,11 @@ def verb_parser(verb: str) -> tuple[argparse.ArgumentParser, ModuleType]:
     shared.add_argument("--output", metavar="FMT[:FILE]", action="append", default=[],
                         help="text, json, sarif, junit, github or markdown, to FILE or stdout; repeatable "
                              "(default: text)")
-    shared.add_argument("--fail-on", choices=("error", "warning", "note", "never"), default="error",
+    shared.add_argument("--fail-on", choices=("error", "warning", "note", "never"),
                         help="the least severity that makes the exit code 1 (default: error)")
+    shared.add_argument("--policy", metavar="FILE",
+                        help="severities, waivers and fail-on (default: btfcheck.toml upwards from the build)")
+    shared.add_argument("--baseline", metavar="FILE", help="findings that are known; only others count")
     shared.add_argument("--allow-unknown", action="store_true",
                         help="do not fail (exit 3) because a fact is unknown")
     shared.add_argument("--no-probe", action="store_true", help="run no tool; use recorded facts only")
@@ -134,6 +137,7 @@ def write_file(path: str, text: str) -> None:
 def run_verb(argv: Sequence[str]) -> int:
     """Run one verb and write what it found; returns the exit code."""
     from btfcheck.commands.console import Console
+    from btfcheck.commands.settings import settings
     from btfcheck.formats import render, text
     from btfcheck.formats.style import Style, wants_color
     from btfcheck.lint.policy import exit_code
@@ -142,10 +146,14 @@ def run_verb(argv: Sequence[str]) -> int:
     args = parser.parse_intermixed_args(argv[1:])
     outputs = parse_output(args.output)
     style = Style(wants_color(args.color, sys.stdout), args.verbose, args.quiet)
-    console = Console(style, streaming=("text", None) in outputs)
+    chosen = settings(args)
+    args.settings = chosen.rows
+    # What the policy has to say of it is known only at the end.
+    console = Console(style, streaming=("text", None) in outputs and not chosen.changes_outcomes)
     report: Report = module.run(args, console)
-    report.fail_on = args.fail_on
-    code = exit_code(report, args.fail_on, args.allow_unknown)
+    chosen.apply(report)
+    report.fail_on = chosen.fail_on
+    code = exit_code(report, chosen.fail_on, args.allow_unknown)
     body = getattr(module, "body", None)
     try:
         for fmt, name in outputs:

@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "encode": "run pahole as the kernel's build would, and judge what comes out",
     "validate": "the kernel's own verdict on BTF, for any kernel release",
     "gate": "judge a built kernel: check, scan, validate, compare and encode, one verdict",
+    "baseline": "write the findings of a report to a baseline, so that only new ones count",
     "probe": "ask the toolchain what it is, in Kconfig's names and integers",
 }
 

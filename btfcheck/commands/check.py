@@ -110,7 +110,7 @@ def check_config(
         report.outcomes = [_moot(o) for o in report.outcomes]
     report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
     report.data["facts"] = _fact_data(facts, ruleset)
-    if entries is not None and entries.tree is not None:
+    if entries is not None and entries.tree is not None and facts.complete:
         report.data["not_granted"] = _not_granted(entries.tree, entries.values(live=True))
     return report
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
+from btfcheck.commands.files import write_beside
 from btfcheck.formats.style import printable
 from btfcheck.gate import encode as encoding
 from btfcheck.gate import judge
@@ -34,6 +33,7 @@ from btfcheck.image import DEBUG_ROOTS
 from btfcheck.model import Fact, InputError, Outcome, Report, Severity, Status, UsageError
 from btfcheck.release import Release
 from btfcheck.release import parse as parse_release
+from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
 from btfcheck.toolchain.tools import resolve, show, split
 from btfcheck.trace.compare import Comparison, compare, names
@@ -59,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the pahole to run (repeatable; default: PAHOLE, as make would)")
     parser.add_argument("--kernel", metavar="RELEASE", help="the release that FILE belongs to (default: what it says)")
     parser.add_argument("--config", metavar="FILE", help="take PAHOLE_HAS_LANG_EXCLUDE from this .config")
+    parser.add_argument("--tree", metavar="DIR",
+                        help="take the flags from this kernel tree's own scripts, which are executed")
     parser.add_argument("--base", metavar="VMLINUX", help="the vmlinux of a module (default: searched)")
     parser.add_argument("--external", action="store_true", help="FILE is an out-of-tree module")
     parser.add_argument("--btf", metavar="FILE|embedded", help="encode nothing, judge this BTF")
@@ -198,10 +200,10 @@ class Work:
         limits: dict[str, Any] = {
             "jobs": self.args.jobs, "timeout": self.args.timeout, "memory": int(self.args.memory * (1 << 30)),
         }  # fmt: skip
+        version = int(fact.value or 0)
         made = encoding.encode(
-            self.subject.path if not self.subject.debug_path else self.subject.debug_path, command,
-            int(fact.value or 0), self.release, module=self.subject.module, external=self.args.external,
-            base=self.base_path, lang_exclude=self.lang_exclude, **limits,
+            self.subject.debug_path or self.subject.path, command, version, self.release, base=self.base_path,
+            chosen=self.flags(command, version), **limits,
         )  # fmt: skip
         about = self.about(made.label, (fact,))
         outcomes = judge.of_run(about, made)
@@ -215,8 +217,19 @@ class Work:
         report.outcomes += outcomes
         report.data["encodings"].append(row)
         if self.args.keep and made.btf:
-            keep(self.args.keep, f"{self.subject.name}.{made.label.split(' (')[0].replace(' ', '-')}.btf", made.btf)
+            number = made.label.partition(" (")[0].replace(" ", "-")
+            write_beside(os.path.join(self.args.keep, f"{self.subject.name}.{number}.btf"), made.btf, "--keep")
         return made
+
+    def flags(self, command: tuple[str, ...], version: int) -> Flags:
+        """Those of the tree, where one is given, else those of the release."""
+        external = self.subject.module and self.args.external
+        if self.args.tree:
+            from btfcheck.toolchain.treeflags import flags_of_tree
+
+            return flags_of_tree(self.args.tree, command, version, external=external, lang_exclude=self.lang_exclude)
+        return flags(self.release, version, module=self.subject.module, external=external,
+                     lang_exclude=self.lang_exclude)
 
     def checked(self, btf: bytes) -> Checked:
         """The kernel's verdict on BTF that was made for this file."""
@@ -259,22 +272,6 @@ def no_comparison(about: About, checked: Checked) -> Outcome:
         return about.outcome("BTF514", Status.SKIP, Severity.NOTE, "the BTF cannot be read as a whole")
     return about.outcome("BTF514", Status.UNKNOWN, Severity.NOTE, "not compared: there is no debug information",
                          missing=("the debug information of this file: --debug-root",))
-
-
-def keep(folder: str, name: str, data: bytes) -> None:
-    """Write an artefact beside and rename. Raises UsageError when that cannot be done."""
-    beside = ""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=folder)
-        with open(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(beside, 0o644)
-        shutil.move(beside, os.path.join(folder, name))
-    except OSError as error:
-        if beside and os.path.exists(beside):
-            os.unlink(beside)
-        raise UsageError(f"--keep {folder}: {error.strerror or error}") from error
 
 
 # -- text ----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from btfcheck.commands import scan as scanning
 from btfcheck.commands import split_variables
 from btfcheck.commands.validate import Judged, Kernel
 from btfcheck.dwarf.leaks import scan
+from btfcheck.formats.style import printable
 from btfcheck.gate import judge
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.gate.judge import About
@@ -48,7 +49,7 @@ EXAMPLES = """\
   btfcheck gate --installed 6.12.117+deb12-amd64
 """
 
-_OPTIONS = ("kernel", "config", "no_probe", "encode", "timeout", "memory", "keep", "jobs", "debug_root", "external")
+_OPTIONS = ("kernel", "config", "no_probe", "encode", "timeout", "memory", "keep", "jobs", "debug_root", "tree")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +61,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encode", action="store_true", help="also run pahole on every file, as the build would")
     parser.add_argument("--pahole", metavar="CMD", action="append", default=[],
                         help="the pahole to encode with (repeatable; default: PAHOLE, as make would)")
+    parser.add_argument("--tree", metavar="DIR",
+                        help="take pahole's flags from this kernel tree's own scripts, which are executed")
     parser.add_argument("--cache", metavar="DIR", help="keep results in DIR, and take those of unchanged files")
     parser.add_argument("--rehash", action="store_true", help="--cache goes by contents, not by inode and times")
     parser.add_argument("--executor", metavar="ENTRY",
                         help="do the work elsewhere: MODULE:NAME of a concurrent.futures executor, or dask:ADDRESS")
     parser.add_argument("--debug-root", metavar="DIR", action="append", default=[],
                         help="look for separate debug files below DIR too (repeatable)")
+    parser.add_argument("--show-policy", action="store_true",
+                        help="print what decides over the exit code and where that comes from, and judge nothing")
     encoding.add_limits(parser)
 
 
@@ -261,6 +266,9 @@ class _Examination:
 
 
 def run(args: argparse.Namespace, console: Console) -> Report:
+    if args.show_policy:
+        rows = [{"setting": name, "value": value, "source": place} for name, value, place in args.settings]
+        return Report("gate", data={"policy": rows})
     inputs, variables = split_variables(args.words)
     if args.no_probe and args.encode:
         raise UsageError("gate: --encode runs pahole, --no-probe forbids it")
@@ -336,8 +344,8 @@ def _task(
     from btfcheck.toolchain.tools import resolve, split
 
     btf, refused = _own_btf(vmlinux, release)
-    options = {name: getattr(args, name, None) for name in _OPTIONS} | {"config": config, "jobs": 1, "base": None}
-    options["debug_root"] = tuple(args.debug_root)
+    options = {name: getattr(args, name) for name in _OPTIONS}
+    options |= {"config": config, "jobs": 1, "external": False, "debug_root": tuple(args.debug_root)}
     return Task(
         vmlinux, os.path.basename(vmlinux), "", str(release), uname, btf, refused, wants,
         tuple(split(c) for c in args.pahole) or (resolve(variables).commands["PAHOLE"],),
@@ -463,7 +471,11 @@ def stale(vmlinux: str, config: str) -> list[Outcome]:
 
 
 def body(report: Report, style: Style) -> Iterator[str]:
-    """The summary table."""
+    """The summary table, or the policy."""
+    if "policy" in report.data:
+        yield from (f"{row['setting']} = {printable(row['value'])}  ({printable(row['source'])})"
+                    for row in report.data["policy"])
+        return
     build = report.data["build"]
     yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {build['modules']} modules"
     yield from (f"  {name:10}{text}" for name, text in _rows(report, build))

@@ -38,11 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel", metavar="RELEASE,...", action="append", default=[],
                         help="releases, by the built-in entries (default: the newest one read)")
     parser.add_argument("--tree", metavar="DIR", action="append", default=[],
-                        help="a kernel source whose Kconfig files decide; none of their commands is run; repeatable")
+                        help="a kernel source whose Kconfig files decide; repeatable")
     parser.add_argument("--axis", metavar="SYM=V1,V2", action="append", default=[],
                         help="another axis, or the values of one: RUST, DEBUG_INFO_BTF, LTO, MODVERSIONS")
     for tool, example in (("pahole", "1.25,1.30"), ("rustc", "1.85,1.95"), ("llvm", "19.1.7,22.1.8")):
         parser.add_argument(f"--{tool}", metavar="V1,V2", help=f"versions of {tool}, as {example}")
+    parser.add_argument("--shell", action="store_true",
+                        help="with --tree: ask the installed tools what no version answers, by the tree's own commands")
     parser.add_argument("--write", metavar="FILE", action="append", default=[],
                         help="also write the table to FILE.csv, FILE.md or FILE.svg; repeatable")
 
@@ -115,7 +117,8 @@ def _kernels(
         from btfcheck.kconfig.tree import open_tree
 
         console.info(f"btfcheck: reading {root}")
-        tree = open_tree(root, {"LLVM": "1", **given}, given.get("ARCH", "x86"), facts=SUFFICIENT)
+        tree = open_tree(root, {"LLVM": "1", **given}, given.get("ARCH", "x86"), facts=SUFFICIENT,
+                         shell=args.shell and not args.no_probe)  # fmt: skip
         yield f"{tree.environment['KERNELVERSION']} ({root})", [tree], [f"answers yes: {c}" for c in tree.assumed]
     releases = [r for word in args.kernel for r in word.split(",") if r]
     for release in releases or ([] if args.tree else [history()["trees"][-1][1]]):

@@ -6,7 +6,7 @@ that their shape tells. Names stay numbers (offsets of the string section) until
 million such entries and 100,000 names.
 
 What LLVM put into a C unit is Rust's all the same: below a namespace, with a variant part, or reached only
-from there (see leaks.Holdings).
+from there (see holdings.Holdings).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from btfcheck.dwarf.constants import AT, FORM, RUST_TAGS, TAG
 from btfcheck.dwarf.holdings import Holdings
 from btfcheck.dwarf.partial import label_partial_units
 from btfcheck.dwarf.tree import Tree
-from btfcheck.dwarf.units import Debug, Unit
+from btfcheck.dwarf.units import STRING_LIMIT, Debug, Unit
 from btfcheck.dwarf.walk import Targets, skip_entry, walk
 
 STRUCT, UNION, ENUM, TYPEDEF, FUNC = "struct", "union", "enum", "typedef", "function"
@@ -98,18 +98,25 @@ class _Names:
         self.rows: dict[tuple[str, str, int | str, int], Place] = {}
 
     def resolved(self) -> dict[Key, dict[int, Place]]:
-        known: dict[tuple[str, int], str] = {}
+        strings: dict[str, bytes] = {}
+        known: dict[tuple[str, int | str], str] = {}
         merged: dict[Key, dict[int, Place]] = {}
         for (kind, section, raw, size), place in self.rows.items():
-            if isinstance(raw, str):
-                name = raw
-            elif (section, raw) in known:
-                name = known[section, raw]
-            else:
-                name = known[section, raw] = place.unit.info.debug._text(section, raw)
+            name = raw if isinstance(raw, str) else known.get((section, raw))
+            if name is None:
+                if section not in strings:
+                    strings[section] = bytes(place.unit.info.debug.image.contents(section))
+                name = known[section, raw] = _string(strings[section], raw)
             if name:
                 merged.setdefault((kind, name), {}).setdefault(size, place)
         return merged
+
+
+def _string(strings: bytes, at: int | str) -> str:
+    """The string at an offset, as Debug.string reads it."""
+    assert isinstance(at, int)
+    end = strings.find(0, at, at + STRING_LIMIT)
+    return strings[at : end if end >= 0 else at + STRING_LIMIT].decode("utf-8", "backslashreplace")
 
 
 class _Reader(NamedTuple):

@@ -35,7 +35,7 @@ from btfcheck.image import Image, Relocations, Section
 
 UT_COMPILE, UT_TYPE, UT_PARTIAL, UT_SKELETON, UT_SPLIT_COMPILE, UT_SPLIT_TYPE = range(1, 7)
 
-_STRING_LIMIT = 4096  # bytes of a name that are read
+STRING_LIMIT = 4096  # bytes of a name that are read
 _UNIT_LIMIT = 400_000  # in one section; dwz makes 22,000 of a distribution's vmlinux
 
 
@@ -242,7 +242,7 @@ class Info:
             raw, at = leb(data, at)
             return Value(form, raw, start), at
         if kind == STRING:
-            raw = bytes(data[at : at + _STRING_LIMIT]).partition(b"\0")[0]
+            raw = bytes(data[at : at + STRING_LIMIT]).partition(b"\0")[0]
             return Value(form, raw, at), _after_string(data, at)
         if kind == INDIRECT:
             form, at = leb(data, at)
@@ -361,7 +361,7 @@ class Debug:
     def _text(self, section: str, at: int | bytes) -> str:
         assert isinstance(at, int)
         data = self.image.contents(section)
-        return bytes(data[at : at + _STRING_LIMIT]).partition(b"\0")[0].decode("utf-8", "backslashreplace")
+        return bytes(data[at : at + STRING_LIMIT]).partition(b"\0")[0].decode("utf-8", "backslashreplace")
 
 
 _INFO_SECTIONS = frozenset(

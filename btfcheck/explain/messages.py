@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from btfcheck.lint import tomlfile
 from btfcheck.lint.rules import shipped_directory
 from btfcheck.model import Severity, UsageError
 
@@ -78,7 +78,7 @@ def load(path: str | None = None) -> Catalogue:
     Raises UsageError naming file, table and key.
     """
     path = path or os.path.join(shipped_directory(), "messages.toml")
-    data = _toml(path)
+    data = tomlfile.read(path)
     found: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
     for kind, entries in data.items():
         if kind not in _TABLES:
@@ -94,21 +94,6 @@ def load(path: str | None = None) -> Catalogue:
         _known(f"{path}: [cause.{cause.id}] then", [cause.then] if cause.then else [], catalogue.causes)
         _known(f"{path}: [cause.{cause.id}] unless", [cause.unless] if cause.unless else [], catalogue.contexts)
     return catalogue
-
-
-def _toml(path: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        with open(path, "rb") as stream:
-            data: dict[str, Any] = tomllib.load(stream)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-    return data
 
 
 def _entry(where: str, kind: str, name: str, table: dict[str, Any]) -> Any:

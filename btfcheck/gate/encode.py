@@ -21,7 +21,7 @@ from btfcheck.gate.messages import Message, explain, skipped_functions
 from btfcheck.image import expansion_limit
 from btfcheck.model import InputError
 from btfcheck.release import Release
-from btfcheck.toolchain.pahole import Flags, flags
+from btfcheck.toolchain.pahole import Flags
 from btfcheck.toolchain.tools import Completed, decode, run, show
 
 TIMEOUT = 900.0  # s; Debian's vmlinux takes 15 to 60
@@ -44,7 +44,7 @@ class Encoding(NamedTuple):
     """
 
     command: tuple[str, ...]
-    version: int | None
+    version: int
     flags: Flags
     done: Completed
     out: str
@@ -55,7 +55,7 @@ class Encoding(NamedTuple):
     @property
     def label(self) -> str:
         """"pahole 1.30", with the command where that is not plain."""
-        number = f"pahole {self.version // 100}.{self.version % 100}" if self.version else "pahole"
+        number = f"pahole {self.version // 100}.{self.version % 100}"
         return number if self.command == ("pahole",) else f"{number} ({show(self.command)})"
 
     @property
@@ -81,23 +81,19 @@ def arguments(chosen: Flags, release: Release, jobs: int) -> tuple[str, ...]:
 def encode(
     path: str,
     command: tuple[str, ...],
-    version: int | None,
+    version: int,
     release: Release,
     *,
-    module: bool = False,
-    external: bool = False,
+    chosen: Flags,
     base: str | None = None,
-    lang_exclude: bool | None = None,
-    chosen: Flags | None = None,
     jobs: int = 1,
     timeout: float = TIMEOUT,
     memory: int = MEMORY,
 ) -> Encoding:
-    """Encode `path` (a module on `base`, the vmlinux) with the flags of `release`'s Kbuild, or with `chosen` ones.
+    """Encode `path` (a module on `base`, the vmlinux) with the `chosen` flags, as `release`'s Kbuild passes them.
 
     Raises InputError when `path` cannot be read or there is no room for the result.
     """
-    chosen = chosen or flags(release, version or 0, module=module, external=external, lang_exclude=lang_exclude)
     with workplace() as folder:
         source = unpacked(path, folder)
         before = _identity(path)
@@ -115,7 +111,7 @@ def left_out(
     timeout: float = TIMEOUT, memory: int = MEMORY,
 ) -> dict[str, str] | None:
     """Function -> why this pahole left it out on purpose, as it says with -V; None when it does not say."""
-    if (encoding.version or 0) < _SAYS_WHY:
+    if encoding.version < _SAYS_WHY:
         return None
     with workplace() as folder:
         source = unpacked(path, folder)

@@ -136,10 +136,14 @@ def of_verdict(about: About, verdict: Verdict) -> Outcome:
     for fault in verdict.faults[:3]:
         notes += [text for text in (fault.cause, fault.declaration) if text]
     if len(verdict.faults) > 1:
-        more = "more than " if verdict.truncated else ""
-        notes.append(f"{more}{len(verdict.faults)} faults in all; `btfcheck validate` lists them")
+        number = f"{len(verdict.faults)}{' or more' if verdict.truncated else ''}"
+        notes.append(f"{number} faults in all; `btfcheck validate` lists them")
     errno = ERRNO_NAMES.get(verdict.errno, str(verdict.errno))
-    message = f"Linux {about.release} refuses the BTF: {errno}: {' '.join(verdict.message.split())}"
+    # Where the kernel is silent its last line is an ordinary one; the reason says more.
+    reason = verdict.faults[0].reason if verdict.faults else ""
+    said = verdict.message if reason in verdict.message else reason
+    said = " ".join(said.encode("latin-1", "replace").decode("utf-8", "backslashreplace").split())
+    message = f"Linux {about.release} refuses the BTF: {errno}: {said}"
     return about.outcome("BTF507", Status.FINDING, Severity.ERROR, message, notes=tuple(dict.fromkeys(notes)))
 
 

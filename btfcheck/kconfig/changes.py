@@ -405,7 +405,10 @@ class _Search:
 
     def _snapshot(self, edits: Edits) -> dict[str, str]:
         state = self._state(edits)
-        return {s.name: state.text(s) for s in self.kconf.unique_defined_syms if s.name not in self.kconf.leaves}
+        symbols = self.kconf.unique_defined_syms
+        if self.kconf.reach and not self.complete:  # of a whole tree a fragment says little
+            symbols = [self.kconf.syms[n] for n in self.values if n in self.kconf.syms]
+        return {s.name: state.text(s) for s in symbols if s.name not in self.kconf.leaves}
 
     def _shown(self, edit: Edit) -> Edit:
         """The edit as a user makes it, with the value there is now."""
@@ -426,7 +429,7 @@ class _Search:
             for c in (clause(state, w) for w in conditions(self.kconf, self.kconf.syms[name]))
             if c.value == "unknown"
         ]
-        instead = self.kconf.instead_of_lto if "LTO" in after and after["LTO"] == "n" != before["LTO"] else ()
+        instead = self.kconf.instead_of_lto if after.get("LTO", "n") == "n" != before.get("LTO", "n") else ()
         return Way(
             tuple(sorted({self._shown(e) for e in edits})),
             tuple(given_up),

@@ -172,6 +172,8 @@ class _Board:
         if absent:
             return False, [_absent(n) for n in absent]
         goals = {n: v for n, v in goals.items() if _defined(self.kconf, n)}
+        if rivals := _rivals([self.kconf.syms[n] for n, v in goals.items() if v == "y"]):
+            return False, [rivals]
         self._put(goals, tools)
         if all(self.state.text(self.kconf.syms[n]) == v for n, v in goals.items()):
             return True, []
@@ -225,6 +227,17 @@ class _Board:
                 self.kconf.syms[name].give(None)
         self.state.forget()
         return (False if certain else None), found
+
+
+def _rivals(symbols: Iterable[Any]) -> Clause | None:
+    """Two of the symbols that cannot both be y because they are members of one choice."""
+    chosen: dict[Any, Any] = {}
+    for symbol in symbols:
+        other = chosen.setdefault(symbol.choice, symbol) if symbol.choice else symbol
+        if other is not symbol:
+            text = f"{other.name} and {symbol.name} are members of one choice"
+            return Clause(symbol.name, text, symbol.nodes[0].filename, None, "n")
+    return None
 
 
 def _absent(name: str) -> Clause:

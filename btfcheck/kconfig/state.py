@@ -54,15 +54,18 @@ class State:
         self._put(values, hold or {})
         if complete and kconf.wrote:
             self._prove(values)
-        if self.unknown and not reach:
-            self._reach = _reachable(kconf)
+        if self.unknown:
+            self.reach = reach or kconf.reach
+            if not self.reach:
+                self._reach = _reachable(kconf)
 
     def _put(self, values: Mapping[str, str | None], hold: Mapping[str, str]) -> None:
         kconf = self.kconf
         for symbol in kconf.unique_defined_syms:
             if symbol.user_value is not None:
                 symbol.unset_value()
-            symbol.give(None)
+            if symbol.given is not None:
+                symbol.give(None)
         for name in kconf.leaves:
             value = hold.get(name) or self._fact(name, values)
             kconf.syms[name].give(value)
@@ -78,11 +81,13 @@ class State:
                 symbol.give(value)
         for name, value in hold.items():
             kconf.syms[name].give(value)
+        if kconf.askable is None:
+            kconf.askable = [s for s in kconf.unique_defined_syms if settable(s)]
         if not self.complete or None in values.values():
             self.unknown |= {
                 s.name
-                for s in kconf.unique_defined_syms
-                if s.given is None and s.user_value is None and settable(s) and self._unsaid(s.name, values)
+                for s in kconf.askable
+                if s.given is None and s.user_value is None and self._unsaid(s.name, values)
             }
 
     def _unsaid(self, name: str, values: Mapping[str, str | None]) -> bool:

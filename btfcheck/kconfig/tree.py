@@ -91,17 +91,24 @@ def _asks(symbol: Any) -> bool:
 
 
 def open_tree(
-    root: str, variables: Mapping[str, str], arch: str = "", *, facts: Mapping[str, str | None] | None = None
+    root: str,
+    variables: Mapping[str, str],
+    arch: str = "",
+    *,
+    facts: Mapping[str, str | None] | None = None,
+    shell: bool = False,
 ) -> Tree:
     """Load the tree at `root` for the toolchain that make's `variables` choose.
 
     `arch` is what to build for where ARCH is not given. With `facts` (CLANG_VERSION, PAHOLE_VERSION
     ... as a .config records them) no command of the tree is run: what follows from them is answered,
-    the rest taken to succeed; without a compiler among them a sufficient toolchain is taken.
-    Raises InputError.
+    the rest taken to succeed; without a compiler among them a sufficient toolchain is taken. With
+    `shell` the rest is asked of the installed tools instead: a toolchain that is not there, on the
+    answers of one that is. Raises InputError.
     """
     root = os.path.realpath(root)
-    around = environment(root, tools.resolve(variables), arch, probe=facts is None)
+    execute = facts is None or shell
+    around = environment(root, tools.resolve(variables), arch, probe=execute)
     rule = None
     lacking: list[str] = []
     known: Mapping[str, str | None] = {}
@@ -111,13 +118,13 @@ def open_tree(
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
         rule = by_facts(known)
         around = around._replace(values={**around.values, **_texts(known)})
-    shell = Answers(root, around, execute=facts is None, rule=rule)
+    answers = Answers(root, around, execute=execute, rule=rule)
     try:
-        tree = load(root, around.values, shell)
+        tree = load(root, around.values, answers)
     finally:
-        shell.close()
+        answers.close()
     tree.missing = around.missing
-    tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *shell.assumed)
+    tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *answers.assumed)
     return tree
 
 

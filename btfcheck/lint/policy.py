@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""From a report to an exit code."""
+"""From a report to an exit code, and where the policy of a project lies."""
 
 from __future__ import annotations
 
+import os
+
 from btfcheck.model import Report, Severity, Status
 
+NAME = "btfcheck.toml"
 FAIL_ON = ("error", "warning", "note", "never")
 
 
@@ -18,3 +21,16 @@ def exit_code(report: Report, fail_on: str = "error", allow_unknown: bool = Fals
     if not allow_unknown and any(o.status is Status.UNKNOWN for o in reached):
         return 3
     return 4 if report.nothing else 0
+
+
+def find(start: str) -> str | None:
+    """The nearest btfcheck.toml in `start` or above it."""
+    folder = os.path.abspath(start)
+    while True:
+        place = os.path.join(folder, NAME)
+        if os.path.isfile(place):
+            return place
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above

@@ -9,10 +9,10 @@ Every mistake is told with file, table and key.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from typing import Any
 
+from btfcheck.lint import tomlfile
 from btfcheck.lint.expr import ExprError
 from btfcheck.lint.expr import parse as parse_expr
 from btfcheck.lint.rules import EXPECT, RETIRED, STAGES, file_kind, span
@@ -25,7 +25,7 @@ _PREFIX = re.compile(r"(RECORDED|LIVE|WANT)_")
 
 def read(paths: Sequence[str], every_stage: bool) -> dict[str, dict[str, Any]]:
     """The tables of all files, after every check that a rule file must pass."""
-    files = {path: _toml(path) for path in paths}
+    files = {path: _tables(path) for path in paths}
     entries = [(path, file_kind(path), name, table) for path in files for name, table in files[path].items()]
     known = {name for _, kind, name, _ in entries if kind != "rules"}
     owner: dict[str, str] = {}
@@ -45,18 +45,8 @@ def read(paths: Sequence[str], every_stage: bool) -> dict[str, dict[str, Any]]:
     return files
 
 
-def _toml(path: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        with open(path, "rb") as stream:
-            data: dict[str, Any] = tomllib.load(stream)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
+def _tables(path: str) -> dict[str, Any]:
+    data = tomlfile.read(path)
     for name, table in data.items():
         if not isinstance(table, dict):
             raise UsageError(f"{path}: {name}: a table is expected, as in [{name}]")

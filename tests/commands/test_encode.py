@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from btfcheck.btf import oracle
@@ -22,6 +23,7 @@ from tests.fakes import processes
 from tests.gate.scenes import scene
 
 samples = samples  # a fixture of the scan's tests
+SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
 RULES = load(stages=("encode",)).rules
 CASES = [(r, e) for r in RULES.values() for e in r.examples if not e["input"].startswith("gate")]
 PAHOLES = {
@@ -39,7 +41,10 @@ def _afresh() -> None:
 def encode(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
     code = main(["encode", "--output", "json", *words])
     out = capsys.readouterr().out
-    return code, json.loads(out) if out else {}
+    data = json.loads(out) if out else {}
+    if data:
+        jsonschema.validate(data, SCHEMA)
+    return code, data
 
 
 def run_scene(text: str, folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, dict[str, Any]]:
@@ -208,3 +213,22 @@ def test_pahole_1_32_as_the_running_kernel_judges(samples: Path, tmp_path: Path,
             pytest.skip(str(error))
         assert made["accepted"] == expected, name
         kept.unlink(missing_ok=True)
+
+
+def test_the_small_kernel_of_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
+    """What `make demo` shows where there is no pahole."""
+    folder = Path(__file__).parents[1] / "data/small_kernel"
+    words = [str(folder / "vmlinux"), "--kernel", "6.12", "--btf", str(folder / "vmlinux.pahole-1.24.btf")]
+    code, data = encode(capsys, *words)
+    (row,) = data["encodings"]
+    assert (code, row["accepted"], row["rust_types"], row["rust_functions"]) == (1, False, 36, 1)
+
+
+def test_the_tree_s_own_flags_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = scene(DEVICE, tmp_path)
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/pahole-flags.sh").write_text("echo --of_the_tree\n")
+    words = [str(made.elf), "--pahole", made.pahole, "--kernel", "6.16.2", "--tree", str(tmp_path)]
+    code, data = encode(capsys, *words)
+    (row,) = data["encodings"]
+    assert (code, row["flags"], row["flags_of"], row["assumed"]) == (0, ["--of_the_tree"], str(tmp_path), False)

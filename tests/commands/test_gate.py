@@ -14,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from btfcheck.cli import main
@@ -25,6 +26,7 @@ from tests.btf.blob import Blob
 from tests.fakes import processes
 from tests.gate.scenes import btf, elf, scene, with_sections
 
+SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
 RULES = load(stages=("encode",)).rules
 CASES = [(r, e) for r in RULES.values() for e in r.examples if e["input"].startswith("gate")]
 UNITS = 'unit C "main.c"\n  structure_type "device" byte_size=8\n'
@@ -85,7 +87,14 @@ def _afresh() -> None:
 def gate(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
     code = main(["gate", "--output", "json", "--no-probe", "-j1", *words])
     out = capsys.readouterr().out
-    return code, json.loads(out) if out else {}
+    data = json.loads(out) if out else {}
+    if data:
+        jsonschema.validate(data, SCHEMA)
+    return code, data
+
+
+def waive(build: Build, text: str) -> None:
+    (build.folder / "btfcheck.toml").write_text(text)
 
 
 def findings(data: dict[str, Any], least: str = "warning") -> set[tuple[str, str]]:
@@ -106,6 +115,10 @@ def test_example(
         build.module("m0", release="6.12.99")
     elif what == "stripped":
         build.module("m0", with_btf=False)
+    elif what.startswith("waiver"):
+        subject = "drivers/m0.ko" if what == "waiver-used" else "nothing"
+        build.module("m0", with_btf=False)
+        waive(build, f'[[waiver]]\nrule = "BTF532"\nsubject = "{subject}"\nreason = "known"\n')
     elif what == "no-btf":
         build.kernel(records=None)
     else:
@@ -382,3 +395,115 @@ def test_a_dask_cluster_of_two_workers(tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert b"5 of 5 with BTF accepted" in found.stdout
+
+
+# -- policy ----------------------------------------------------------------------------------------------------
+
+NO_BTF = ("BTF532", "drivers/m0.ko")
+
+
+@pytest.fixture
+def stripped(tmp_path: Path) -> Build:
+    """A build with one finding of its own, a warning."""
+    build = fresh(tmp_path / "build")
+    build.module("m0", with_btf=False)
+    return build
+
+
+def test_precedence(stripped: Build, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = str(stripped.folder)
+    assert gate(capsys, folder)[0] == 0
+    waive(stripped, 'fail-on = "warning"\n')
+    assert gate(capsys, folder)[0] == 1
+    monkeypatch.setenv("BTFCHECK_FAIL_ON", "error")
+    assert gate(capsys, folder)[0] == 0
+    assert gate(capsys, folder, "--fail-on", "warning")[0] == 1
+    monkeypatch.setenv("BTFCHECK_FAIL_ON", "loud")
+    assert gate(capsys, folder)[0] == 2
+
+
+def test_show_policy(stripped: Build, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    waive(stripped, 'fail-on = "warning"\n[severity]\nmodule-without-btf = "error"\n'
+          '[[waiver]]\nrule = "BTF508"\nreason = "why not"\n')
+    monkeypatch.setenv("BTFCHECK_FAIL_ON", "note")
+    code, data = gate(capsys, str(stripped.folder), "--show-policy")
+    rows = {row["setting"]: (row["value"], row["source"]) for row in data["policy"]}
+    place = str(stripped.folder / "btfcheck.toml")
+    assert code == 0
+    assert rows == {
+        "policy": (place, "found upwards from the build"), "baseline": ("none", "default"),
+        "fail-on": ("note", "BTFCHECK_FAIL_ON"), "severity.BTF532": ("error", place),
+        "waiver.BTF508": ("*: why not", place),
+    }  # fmt: skip
+    assert main(["gate", str(stripped.folder), "--show-policy"]) == 0
+    assert "fail-on = note  (BTFCHECK_FAIL_ON)" in capsys.readouterr().out
+
+
+def test_severity(stripped: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    waive(stripped, '[severity]\nBTF532 = "error"\n')
+    assert gate(capsys, str(stripped.folder))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("waiver", "waived", "stale"),
+    [('subject = "drivers/*"', True, False), ('subject = "elsewhere/*"', False, True), ("", True, False),
+     ("expires = 2999-01-01", True, False), ("expires = 2001-01-01", False, True)],
+)  # fmt: skip
+def test_waivers(
+    waiver: str, waived: bool, stale: bool, stripped: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waive(stripped, f'[[waiver]]\nrule = "BTF532"\nreason = "it is known"\n{waiver}\n')
+    _, data = gate(capsys, str(stripped.folder))
+    assert (NO_BTF not in findings(data)) is waived
+    assert any(rule == "BTF540" for rule, _ in findings(data)) is stale
+    (outcome,) = [o for o in data["outcomes"] if (o["rule"], o["subject"]) == NO_BTF and o["status"] != "ok"]
+    assert outcome["status"] == ("skip" if waived else "finding")
+    assert ("it is known" in outcome["message"]) is waived
+
+
+def test_a_waiver_of_a_rule_that_did_not_run_is_not_stale(
+    stripped: Build, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waive(stripped, '[[waiver]]\nrule = "BTF504"\nreason = "only with --encode"\n')
+    assert not any(rule == "BTF540" for rule, _ in findings(gate(capsys, str(stripped.folder))[1]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[[waiver]]\nrule = "BTF532"\n', '[[waiver]]\nrule = "BTF532"\nreason = " "\n',
+     '[[waiver]]\nrule = "BTF999"\nreason = "x"\n', '[[waiver]]\nreason = "x"\n',
+     '[[waiver]]\nrule = "BTF532"\nreason = "x"\nexpires = "soon"\n', '[waiver]\nrule = "BTF532"\n',
+     '[[waiver]]\nrule = "BTF532"\nreason = "x"\nuntil = 2027-01-01\n', 'fail-on = "loud"\n', "waiver = [1]\n",
+     '[severity]\nBTF532 = "fatal"\n', '[severity]\nBTF999 = "note"\n', "severity = 1\n", "= =\n", "other = 1\n",
+     '[[waiver]]\nrule = "BTF532"\nreason = "x"\nsubject = 1\n'],
+)  # fmt: skip
+def test_a_bad_policy_is_wrong_usage(text: str, stripped: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    waive(stripped, text)
+    assert main(["gate", str(stripped.folder), "--no-probe"]) == 2
+    assert "btfcheck.toml" in capsys.readouterr().err
+
+
+def test_baseline(stripped: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, known = tmp_path / "report.json", tmp_path / "sub/known.json"
+    words = ["gate", str(stripped.folder), "--no-probe", "-j1", "--fail-on", "warning"]
+    assert main([*words, "--output", f"json:{report}"]) == 1
+    assert main(["baseline", "write", str(known), str(report)]) == 0
+    assert main([*words, "--baseline", str(known), "--output", f"json:{report}"]) == 0
+    before = known.read_text()
+    assert main(["baseline", "write", str(known), str(report)]) == 0
+    assert known.read_text() == before, "what the baseline knew stays in it"
+    stripped.module("m1", with_btf=False)
+    assert main([*words, "--baseline", str(known)]) == 1
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 2, "findings": []}', '{"schema": 1, "findings": [1]}'])
+def test_a_bad_baseline_is_wrong_usage(text: str, stripped: Build, tmp_path: Path) -> None:
+    (tmp_path / "known.json").write_text(text)
+    assert main(["gate", str(stripped.folder), "--no-probe", "--baseline", str(tmp_path / "known.json")]) == 2
+    assert main(["gate", str(stripped.folder), "--no-probe", "--baseline", str(tmp_path / "none.json")]) == 2
+
+
+@pytest.mark.parametrize(("words", "code"), [(["read", "a", "b"], 2), (["write", "a"], 2), (["write", "a", "none"], 3)])
+def test_baseline_usage(words: list[str], code: int) -> None:
+    assert main(["baseline", *words]) == code

@@ -103,6 +103,39 @@ def test_a_tree_whose_commands_are_not_run(tmp_path: Path, capsys: pytest.Captur
     assert found["none", "1.15"]["blocked_by"] == ["init/Kconfig:32: depends on PAHOLE_VERSION >= 116"]
 
 
+def test_installed_tools_answer_what_no_version_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (root / "scripts/Makefile.clang").write_text("CLANG_TARGET_FLAGS_x86 := x86_64-linux-gnu\n")
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config NEEDS_BAD\n\tbool "needs"\n\tdepends on CC_BAD\n')
+    words = ["matrix", "--tree", str(root), "--axis", "NEEDS_BAD=y", "--axis", "LTO=none", "--pahole", "1.30"]
+    for more, allowed in (([], {True}), (["--shell"], {False}), (["--shell", "--no-probe"], {True})):
+        _, data, _ = run([*words, "--axis", "MODVERSIONS=off", *more], capsys)
+        assert {row["allowed"] for row in data["rows"]} == allowed
+
+
+def test_two_members_of_one_choice_exclude_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    words = ["matrix", "--tree", str(root), "--axis", "LTO_CLANG_FULL=y", "--axis", "LTO=none,full", "--pahole", "1.30"]
+    _, data, _ = run([*words, "--axis", "RUST=n", "--axis", "MODVERSIONS=off"], capsys)
+    found = {row["axes"]["LTO"]: row for row in data["rows"]}
+    assert (found["none"]["allowed"], found["full"]["allowed"]) == (False, True)
+    assert found["none"]["blocked_by"] == ["init/Kconfig: LTO_NONE and LTO_CLANG_FULL are members of one choice"]
+
+
+def test_a_fragment_against_a_tree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    fragment = tmp_path / "fragment"
+    for text, status in (
+        ("CONFIG_RUST=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_LTO_CLANG_THIN=y\n", {"finding"}),
+        ("CONFIG_RUST=y\nCONFIG_DEBUG_INFO_BTF=y\n", {"ok", "unknown"}),
+    ):
+        fragment.write_text(text)
+        _, data, _ = run(["check", str(fragment), "--tree", str(root), "--no-probe"], capsys)
+        found = {o["status"] for o in data["outcomes"] if o["rule"] == "BTF100" and o["subject"] == "RUST"}
+        assert found <= status
+
+
 CONFIG = "# Linux/x86 9.8.7-test Kernel Configuration\nCONFIG_PAHOLE_VERSION=125\nCONFIG_DEBUG_INFO_BTF=y\n"
 
 
