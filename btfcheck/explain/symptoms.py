@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from btfcheck.explain.logs import Line, Needles, lines
-from btfcheck.explain.messages import Catalogue, Cause, Message
+from btfcheck.explain.messages import Catalogue, Cause, Context, Message
 
 _MOST_SUBJECTS = 1000  # module and symbol names kept of one message
 _MOST_UNKNOWN = 50  # unknown messages kept, by shape
@@ -94,7 +94,14 @@ _ABOUT = ("BTF", "RUSTC", "CONFIG_RUST", "rust/")
 # Lines that may be a message even if no entry knows them.
 _SPEAKERS = ("BTF", "libbpf: ", "pahole: ", "PAHOLE: ", "resolve_btfids")
 # Lines of the kernel's checker, in dmesg and in the log of bpf().
-_RECORDS = ("BPF:", "bits_offset=", "vlen=", "type_id=", "btf_header", "Invalid kind:", "name_offset:")
+_RECORDS = (
+    "BPF:", "vlen=", "type_id=", "nr_bits=", "btf_header", "btf_info", "int_data:", "Invalid kind:",
+    "name_offset:", "meta_needed:", "hdr_len not found", "section found", "Section overlap", "Total section length",
+    "String section is not", "Invalid string section", "Invalid section offset", "] FWD ",
+    "] FLOAT ", "return=", "component_idx=", "Max chain length", "Type tags don't",
+)  # fmt: skip
+
+_Plan = tuple[list[Context], list[Message], bool]
 
 
 class _Reader:
@@ -114,23 +121,30 @@ class _Reader:
         self.messages = {n: [m for m in plain if any(n.decode() in f for f in m.find)] for n in active}
         self.contexts = {n: [c for c in contexts if any(n.decode() in f for f in c.find)] for n in active}
         self.record = frozenset(t.encode() for t in _RECORDS)
+        self.plans: dict[tuple[bytes, ...], _Plan] = {}
         self.whole = [m for m in catalogue.messages.values() if m.record]
 
     def take(self, line: Line) -> None:
         text = line.text
-        for needle in line.hits:
-            for context in self.contexts[needle]:
-                if context.id not in self.seen and context.pattern.search(text):
-                    self.seen[context.id] = line.number
+        contexts, wanted, record = self.plans.get(line.hits) or self._plan(line.hits)
+        for context in contexts:
+            if context.id not in self.seen and context.pattern.search(text):
+                self.seen[context.id] = line.number
         if not self.about:
-            self.about = any(word in text for word in (*_ABOUT, *_RECORDS))
-        wanted = [m for needle in line.hits for m in self.messages[needle]]
-        if self.note(line.number, text, wanted):
+            self.about = record or any(word in text for word in _ABOUT)
+        if wanted and self.note(line.number, text, wanted):
             return
-        if self.record.intersection(line.hits) and self.records.take(line):
+        if record and self.records.take(line):
             return
         if _MESSAGE.search(text):
             self.strange(line.number, text, refusal=False)
+
+    def _plan(self, hits: tuple[bytes, ...]) -> _Plan:
+        """What to try on a line with these needles; logs have few such sets."""
+        contexts = [c for needle in hits for c in self.contexts[needle]]
+        wanted = [m for needle in hits for m in self.messages[needle]]
+        plan = self.plans[hits] = (contexts, wanted, not self.record.isdisjoint(hits))
+        return plan
 
     def note(self, number: int, text: str, wanted: list[Message], example: str = "") -> bool:
         """Count `text` if one of the messages fits it."""
@@ -206,12 +220,15 @@ class _Records:
         if _HEAD.match(text) or len(self.pieces) >= _MOST_PIECES:
             self.pieces = []
         self.pieces.append(text.strip())
-        if (_HEAD.match(text) and not _HEAD_MESSAGE.search(text)) or _DETAIL.match(text):
+        describes = (_HEAD.match(text) and not _HEAD_MESSAGE.search(text)) or _DETAIL.match(text)
+        if describes and not _SAYS.search(text):
             return True
         joined = " ".join(self.pieces)
-        if not self.reader.note(line.number, joined, self.reader.whole):
+        known = self.reader.note(line.number, joined, self.reader.whole)
+        if not known and not describes:
             self.reader.strange(line.number, f"BPF: {joined}", refusal=True)
-        self.pieces = []
+        if known or not describes:
+            self.pieces = []
         return True
 
     def end(self) -> None:
@@ -226,13 +243,24 @@ _KINDS = (
 _PREFIX = re.compile(r"(?:^|[\s\]>:|])BPF: ?(.*)$")
 _HEAD = re.compile(rf"\[\d+\] (?:(?:{_KINDS})(?: |$)|Invalid |meta_left:)")
 _HEAD_MESSAGE = re.compile(r"\[\d+\] (?:Invalid |meta_left:)")
-_MEMBER = re.compile(r"^\s*\S* ?(?:type_id=\d+ (?:bits_offset|offset)=\d+|val=-?\d+)")
-_HEADER = re.compile(r"^\s*(?:Unsupported btf_header|btf_header not found)\s*$")
+_MEMBER = re.compile(r"^(?:\s.* |\s*\S* ?)(?:type_id=\d+ (?:bitfield_size=\d+ )?(?:bits_offset|offset)=\d+|val=-?\d+)")
+# Said of the file as a whole; what other programs might say as well ("No data") counts only behind BPF:.
+_HEADER = re.compile(
+    r"^\s*(?:Unsupported btf_header|btf_header not found|hdr_len not found|Unsupported section found"
+    r"|Invalid string section|Max chain length or cycle detected|Type tags don't precede modifiers"
+    r"|Invalid name_offset:\d+|Section overlap found"
+    r"|Total section length too long|String section is not at the end|Invalid section offset)\s*$"
+)
+# Words that every message of the checker has one of.
+_SAYS = re.compile(
+    r"Invalid |Unsupported |[Ee]xceed|Member |[Nn]ot |Loop |cycle |precede|[!=]= 0|meta_left|Unexpected |overflows"
+    r"|Unaligned|No |overlap|too (?:long|small)"
+)
 # A piece that only describes: what follows it is still the same record.
 _DETAIL = re.compile(
     r"\t|\s?(?:size|type_id|type|vlen|nr_elems|return|val|linkage|component_idx|bits_offset)=\S*"
     r"|(?:magic|version|flags|hdr_len|type_off|type_len|str_off|str_len|layout_off|layout_len|btf_total_size): "
-    r"|(?:struct|union)$|\S+ type_id=\d+ (?:bits_offset|offset)=\d+(?: bitfield_size=\d+)?$"
+    r"|(?:struct|union)$|\S+ type_id=\d+ (?:bitfield_size=\d+ )?(?:bits_offset|offset)=\d+$"
 )
 _DETAIL_END = re.compile(r"(?:=\S+|\)|\b(?:struct|union))\s*$")
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import json
+import lzma
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,7 @@ from btfcheck.explain.messages import load
 from btfcheck.explain.symptoms import Symptoms, read
 from btfcheck.model import UsageError
 
+ROOT = Path(__file__).parents[2]
 CATALOGUE = load()
 EXAMPLES = [(m.id, e) for m in CATALOGUE.messages.values() for e in m.examples]
 
@@ -61,6 +64,25 @@ def test_numbers_and_paths_do_not_matter(name: str, example: str) -> None:
     other = re.sub(r"0x[0-9a-f]{5,}", "0x1", example)
     other = other.replace("/home/u/drv", "/build/linux-6.12/debian/build").replace("vmlinux.BTF.1", "mod.BTF.1")
     assert name in messages(other)
+
+
+def measured() -> list[str]:
+    """What eleven kernels said last when they refused the cases of tests/data/btf; the F rules refuse in silence."""
+    with lzma.open(ROOT / "tests/data/btf/cases.jsonl.xz", "rt") as stream:
+        rows = [json.loads(line) for line in stream][1:]
+    said = {r["last"] for r in rows if not r["accepted"] and r["last"] and r["scope"] == "core"}
+    return sorted(x for x in said if re.search(r"[A-Za-z)] ?\S*$", x) and not re.search(r"=\S+$", x))
+
+
+@pytest.mark.parametrize("last", measured())
+def test_every_measured_refusal_is_recognised(last: str) -> None:
+    dmesg = symptoms(f"BPF: [3] STRUCT x\nBPF: size=4 vlen=1\nBPF: {last}\n")
+    assert dmesg.groups
+    assert not dmesg.unknown
+    # What other programs may say as well is taken for BTF's only behind "BPF:"; a name with a newline tears a line.
+    torn = "b size=4 vlen=1 Invalid name"
+    if last not in ("No data", "Invalid magic", "Unsupported version", "Unsupported flags", torn):
+        assert symptoms(f"[3] STRUCT x size=4 vlen=1\n{last}\n").groups
 
 
 @pytest.mark.parametrize("context", CATALOGUE.contexts.values(), ids=list(CATALOGUE.contexts))
