@@ -137,6 +137,13 @@ REPORTS = {
     "8.14 duplicates": (
         "WARN: multiple IDs found for 'task_struct': 209, 44360 - using 209", "rust-types-in-btf", "possible",
     ),
+    "8.14 fatal with WERROR": (
+        "WARN: resolve_btfids: unresolved symbol bpf_crypto_ctx\nFailed to generate BTF for vmlinux",
+        "symbol-not-in-btf-fatal", "likely",
+    ),
+    "8.14 without": (
+        "WARN: resolve_btfids: unresolved symbol bpf_crypto_ctx\n", "symbol-not-in-btf", "proven",
+    ),
     "8.15 C++": (
         "Unsupported DW_TAG_reference_type(0x10): type: 0x5fb\n"
         "die__process_function: tag not supported 0x2f (template_type_parameter)!\n"
