@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btfcheck import cli
+from btfcheck.explain.logreport import report
 from btfcheck.explain.logs import Needles, lines
 from btfcheck.explain.messages import load
 from btfcheck.explain.symptoms import Symptoms, read
@@ -222,6 +223,14 @@ def test_unknown_messages_are_listed_once_for_each_shape() -> None:
     text = "".join(f"libbpf: BTF failed oddly at {i}\n" for i in range(9)) + "BPF: Quite new refusal\n"
     odd, new = symptoms(text).unknown
     assert (odd.lines, odd.refusal, new.refusal) == (9, False, True)
+
+
+def test_a_baseline_knows_an_unknown_message_again() -> None:
+    first, later = (
+        report(symptoms(f"[ {n}.5] libbpf: BTF failed oddly at {n} of /build/{n}/a.o\n"), "log").outcomes[0].fingerprint
+        for n in (12, 4711)
+    )
+    assert first == later
 
 
 @pytest.mark.parametrize(("text", "code"), [
