@@ -126,5 +126,5 @@ def test_any_text_as_arguments(words: list[str]) -> None:
             code: object = cli.main(["explain", *words])
         except SystemExit as end:
             code = end.code
-    assert code in (0, 2, 3)  # 3: a symbol, and no configuration to explain it for
+    assert code in (0, 2, 3)  # 3: a second word names a configuration, which is not there
     assert "internal error" not in err.getvalue()

@@ -249,7 +249,8 @@ class Work:
             path = self.subject.debug_path or self.subject.path
             said = encoding.left_out(made, path, self.release, base=self.base_path, **limits)
             if said is not None:
-                found = compare(checked.btf, census, below=self.below, symbols=symbols, left_out=said)
+                found = compare(checked.btf, census, below=self.below, symbols=symbols, left_out=said,
+                                complete=made.version >= encoding.SAYS_ALL)
         return found
 
     def judge_present(self, place: str, report: Report) -> None:

@@ -120,14 +120,22 @@ def _logical(name: str) -> dict[str, str]:
     return {"fullyQualifiedName": _text(name) or "-"}
 
 
+def _bytes(path: str) -> bytes:
+    """The bytes of a file's name; of text that never was one, something that stands for it."""
+    try:
+        return os.fsencode(path)
+    except UnicodeEncodeError:
+        return path.encode("utf-8", "surrogatepass")
+
+
 def _uri(path: str) -> str:
     """A relative reference for what lies below the working directory, as code hosts want it, else file:."""
     if os.path.isabs(path):
         below = os.path.relpath(path)
         if below.startswith(".."):
-            return "file://" + quote(os.fsencode(path))
+            return "file://" + quote(_bytes(path))
         path = below
-    return quote(os.fsencode(path)) or "-"
+    return quote(_bytes(path)) or "-"
 
 
 def _text(text: str) -> str:

@@ -180,9 +180,10 @@ def _functions(about: About, found: Comparison) -> Outcome:
     if not lost:
         return about.ok("BTF511", Severity.WARNING)._replace(notes=reasons)
     if found.unproven:
-        message = f"{len(lost)} functions of C are not in the BTF; whether on purpose, only pahole -V would tell"
-        return about.outcome("BTF511", Status.UNKNOWN, Severity.NOTE, message, notes=_first(lost),
-                             missing=("what pahole says with -V: `btfcheck encode` runs it",))
+        message = f"{len(lost)} functions of C are not in the BTF, and nothing tells whether on purpose"
+        missing = ("the reason for each, which pahole 1.31 and later give with -V: `btfcheck encode` asks for it",)
+        return about.outcome("BTF511", Status.UNKNOWN, Severity.NOTE, message, notes=(*_first(lost), *reasons),
+                             missing=missing)
     message = f"{len(lost)} functions of C are not in the BTF, and pahole -V gives no reason"
     return about.outcome("BTF511", Status.FINDING, Severity.WARNING, message, notes=(*_first(lost), *reasons))
 
@@ -190,7 +191,7 @@ def _functions(about: About, found: Comparison) -> Outcome:
 def _reasons(left_out: Mapping[str, str]) -> tuple[str, ...]:
     counts: dict[str, int] = {}
     for why in left_out.values():
-        why = why.partition("#")[0].strip()
+        why = why.partition("#")[0].partition(";")[0].strip()
         counts[why] = counts.get(why, 0) + 1
     return tuple(f"left out on purpose: {n} for {why}" for why, n in sorted(counts.items(), key=lambda row: -row[1]))
 

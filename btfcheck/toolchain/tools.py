@@ -246,6 +246,7 @@ def run(
     stdin: bytes = b"",
     cancel: threading.Event | None = None,
     tied: bool = False,
+    only: bytes = b"",
 ) -> Completed:
     """Run a program to its end, or to the first bound that it breaks.
 
@@ -256,6 +257,7 @@ def run(
     cancel   when set by another thread, the program is stopped within 0.1 s.
     tied     for what runs long: it ends also when this process is killed by SIGKILL, which
              leaves no chance to end it (done by util-linux' setpriv, where that is there).
+    only     keep only the lines that contain this; then `output` bounds these.
 
     A bad tool never raises, see Completed.problem. KeyboardInterrupt passes through
     after the program and everything in its process group is dead.
@@ -275,7 +277,7 @@ def run(
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
             )
         _limit(process.pid, memory)
-        watch = _Watch(process, begin + timeout, output, cancel)
+        watch = _Watch(process, begin + timeout, output, cancel, only)
         stopped = watch.pump(stdin) or watch.wait()
         status, usage = _end(process)
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in a word
@@ -309,10 +311,12 @@ class _Watch:
     """Feeds and reads one process until it ends or breaks a bound; names the bound."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], deadline: float, output: int, cancel: threading.Event | None
+        self, process: subprocess.Popen[bytes], deadline: float, output: int, cancel: threading.Event | None,
+        only: bytes = b"",
     ) -> None:
         self.process, self.deadline, self.room, self.cancel = process, deadline, output, cancel
         self.stdout, self.stderr = bytearray(), bytearray()
+        self.only, self.begun = only, dict[int, bytes]()
 
     def broken(self) -> str:
         if self.cancel is not None and self.cancel.is_set():
@@ -347,6 +351,8 @@ class _Watch:
                             selector.unregister(key.fd)
                             process.stdin.close()  # type: ignore[union-attr]
                     elif data := os.read(key.fd, _CHUNK):
+                        if self.only:
+                            data = self.wanted(key.fd, data)
                         sinks[key.fd] += data[: self.room]
                         if len(data) > self.room:
                             return _TOO_MUCH
@@ -355,6 +361,15 @@ class _Watch:
                         selector.unregister(key.fd)
                         del sinks[key.fd]
         return ""
+
+    def wanted(self, fd: int, data: bytes) -> bytes:
+        """The whole lines with `only` in them; what has no end yet waits for its rest."""
+        data = self.begun.get(fd, b"") + data
+        end = data.rfind(b"\n") + 1
+        self.begun[fd] = data[end:][-_CHUNK:]
+        if self.only not in data:
+            return b""
+        return b"".join(line for line in data[:end].splitlines(True) if self.only in line)
 
     def wait(self) -> str:
         """Wait for the end; a process that closed its outputs mostly has ended already."""

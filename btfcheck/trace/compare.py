@@ -78,11 +78,13 @@ def compare(
     below: frozenset[Key] = frozenset(),
     symbols: frozenset[str] | None = None,
     left_out: Mapping[str, str] | None = None,
+    complete: bool = True,
 ) -> Comparison:
     """Compare BTF (of a module: its own part) with the census of its file, which must still be open.
 
     `below` are the names of the base. `symbols` are the functions of the symbol table, without which nothing
-    is said of functions: pahole takes only those. `left_out` is what pahole says with -V, None when unknown.
+    is said of functions: pahole takes only those. `left_out` is what pahole says with -V, None when unknown;
+    `complete` tells that this version gives a reason for every function that it leaves out.
     """
     rust: set[str] = set()
     clashes: set[str] = set()
@@ -111,7 +113,7 @@ def compare(
         on_purpose,
         _void(btf, census, bool(rust)),
         _sorted(untraced),
-        left_out is None,
+        left_out is None or not complete,
         tuple(census.problems),
     )  # fmt: skip
 

@@ -16,8 +16,8 @@ _FAKE = """\
 out=
 for word; do
     case $word in
-    --version) echo v1.30; exit ;;
-    --numeric_version) echo 130; exit ;;
+    --version) echo v1.32; exit ;;
+    --numeric_version) echo 132; exit ;;
     --help|--supported_btf_features) echo --lang_exclude; exit ;;
     --btf_encode_detached=*) out=${word#*=} ;;
     esac

@@ -306,3 +306,11 @@ class TestAsk:
         assert tools.ask([script]).stdout == b"1\n"
         tools.forget()
         assert tools.ask([script]).stdout == b"2\n"
+
+
+def test_only_some_lines_are_kept() -> None:
+    lines = 'i=0; while [ $i -lt 20000 ]; do echo "line $i of many"; i=$((i+1)); done'
+    script = f'{lines}; echo "x due to y"; echo tail >&2'
+    done = run(["sh", "-c", script], output=100, only=b" due to ")
+    assert (done.ok, done.stdout, done.stderr) == (True, b"x due to y\n", b"")
+    assert "printed more than" in run(["sh", "-c", "yes 'a due to b'"], output=100, only=b" due to ").problem
