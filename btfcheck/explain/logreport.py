@@ -108,7 +108,7 @@ def _strange(unknown: Unknown, path: str) -> Outcome:
         "unknown-message", Status.UNKNOWN, severity, "log", f"{said} that btfcheck does not know",
         locations=(Location(path, unknown.number, unknown.text),),
         notes=(f"{unknown.lines} line{'s' if unknown.lines > 1 else ''} like this",),
-        key=unknown.text,
+        key=unknown.shape,
     )  # fmt: skip
 
 

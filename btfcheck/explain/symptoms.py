@@ -40,12 +40,16 @@ class Hit:
 
 
 class Unknown(NamedTuple):
-    """A message about BTF that no entry fits. `refusal`: the kernel's checker printed it."""
+    """A message about BTF that no entry fits; `shape` is it without times, numbers and paths.
+
+    `refusal`: the kernel's checker printed it.
+    """
 
     number: int
     text: str
     lines: int
     refusal: bool
+    shape: str
 
 
 class Group(NamedTuple):
@@ -167,7 +171,7 @@ class _Reader:
         if known:
             self.unknown[shape] = known._replace(lines=known.lines + 1)
         elif len(self.unknown) < _MOST_UNKNOWN:
-            self.unknown[shape] = Unknown(number, text.strip(), 1, refusal)
+            self.unknown[shape] = Unknown(number, text.strip(), 1, refusal, shape.strip())
 
 
 _MESSAGE = re.compile(

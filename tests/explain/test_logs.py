@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btfcheck import cli
+from btfcheck.explain.logreport import report
 from btfcheck.explain.logs import Needles, lines
 from btfcheck.explain.messages import load
 from btfcheck.explain.symptoms import Symptoms, read
@@ -137,6 +138,13 @@ REPORTS = {
     "8.14 duplicates": (
         "WARN: multiple IDs found for 'task_struct': 209, 44360 - using 209", "rust-types-in-btf", "possible",
     ),
+    "8.14 fatal with WERROR": (
+        "WARN: resolve_btfids: unresolved symbol bpf_crypto_ctx\nFailed to generate BTF for vmlinux",
+        "symbol-not-in-btf-fatal", "likely",
+    ),
+    "8.14 without": (
+        "WARN: resolve_btfids: unresolved symbol bpf_crypto_ctx\n", "symbol-not-in-btf", "proven",
+    ),
     "8.15 C++": (
         "Unsupported DW_TAG_reference_type(0x10): type: 0x5fb\n"
         "die__process_function: tag not supported 0x2f (template_type_parameter)!\n"
@@ -215,6 +223,14 @@ def test_unknown_messages_are_listed_once_for_each_shape() -> None:
     text = "".join(f"libbpf: BTF failed oddly at {i}\n" for i in range(9)) + "BPF: Quite new refusal\n"
     odd, new = symptoms(text).unknown
     assert (odd.lines, odd.refusal, new.refusal) == (9, False, True)
+
+
+def test_a_baseline_knows_an_unknown_message_again() -> None:
+    first, later = (
+        report(symptoms(f"[ {n}.5] libbpf: BTF failed oddly at {n} of /build/{n}/a.o\n"), "log").outcomes[0].fingerprint
+        for n in (12, 4711)
+    )
+    assert first == later
 
 
 @pytest.mark.parametrize(("text", "code"), [
