@@ -31,8 +31,7 @@ from btfcheck.gate.judge import About
 from btfcheck.gate.subject import Subject
 from btfcheck.image import DEBUG_ROOTS
 from btfcheck.model import Fact, InputError, Outcome, Report, Severity, Status, UsageError
-from btfcheck.release import Release
-from btfcheck.release import parse as parse_release
+from btfcheck.release import Release, stated
 from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
 from btfcheck.toolchain.tools import resolve, show, split
@@ -146,7 +145,7 @@ class Work:
     @cached_property
     def release(self) -> Release:
         if self.args.kernel:
-            return parse_release(self.args.kernel)
+            return stated(self.args.kernel)
         found = None
         if self.base_path is not None:
             vmlinux = Subject(self.base_path)

@@ -32,7 +32,7 @@ from btfcheck.gate.pool import each, executor
 from btfcheck.gate.subject import Subject
 from btfcheck.image import DEBUG_ROOTS
 from btfcheck.model import InputError, Location, Outcome, Report, Severity, Status, UsageError
-from btfcheck.release import Release
+from btfcheck.release import Release, stated
 from btfcheck.release import parse as parse_release
 from btfcheck.trace.compare import compare, names
 
@@ -374,7 +374,7 @@ def identity(vmlinux: str, kernel: str | None) -> tuple[Release, str]:
     except InputError:
         release = source.read(vmlinux).release
     if kernel:
-        release = parse_release(kernel)
+        release = stated(kernel)
     if release is None:
         raise InputError(f"{vmlinux}: which kernel release it is is not known: give --kernel")
     return release, uname

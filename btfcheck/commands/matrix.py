@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from btfcheck.commands import split_variables
 from btfcheck.model import Report, UsageError
-from btfcheck.release import parse as parse_release
+from btfcheck.release import stated
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -122,7 +122,7 @@ def _kernels(
         yield f"{tree.environment['KERNELVERSION']} ({root})", [tree], [f"answers yes: {c}" for c in tree.assumed]
     releases = [r for word in args.kernel for r in word.split(",") if r]
     for release in releases or ([] if args.tree else [history()["trees"][-1][1]]):
-        found = models(parse_release(release), given.get("ARCH", "x86_64"))
+        found = models(stated(release), given.get("ARCH", "x86_64"))
         yield release, [m.load() for m in found], [m.assumed for m in found if m.assumed]
 
 

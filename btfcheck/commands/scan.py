@@ -17,12 +17,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from btfcheck.commands import split_variables
-from btfcheck.dwarf.judge import Case, judge, kinds_of
+from btfcheck.dwarf.judge import KINDS, Case, judge, kinds_of
 from btfcheck.dwarf.leaks import ScanResult, scan
 from btfcheck.formats.style import printable
 from btfcheck.image import DEBUG_ROOTS
-from btfcheck.model import Fact, InputError, Location, Outcome, Report, UsageError
-from btfcheck.release import parse as parse_release
+from btfcheck.model import Fact, InputError, Location, Outcome, Report, Status, UsageError
+from btfcheck.release import stated
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -86,6 +86,8 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     with console.progress("scanning", _size(paths)) as advance:
         for (path, subject), result in zip(subjects, _scanned(work, paths, args.jobs), strict=True):
             outcomes = against.outcomes(result, subject)
+            if args.verbose:
+                outcomes = [_detailed(outcome, result) for outcome in outcomes]
             data = file_data(result, against.cases if result.rust else ())
             report.outcomes += outcomes
             report.data["files"].append(data)
@@ -96,6 +98,23 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     elif not any(f["units"] or f["status"] == "error" for f in report.data["files"]):
         report.nothing = "no debug information (CONFIG_DEBUG_INFO) in what was scanned"
     return report
+
+
+def _detailed(outcome: Outcome, result: ScanResult) -> Outcome:
+    """With -v, all attributes of the entries that are shown."""
+    kind = next((name for name, about in KINDS.items() if about.rule == outcome.rule), "")
+    examples = [e for e in result.examples.get(kind, ()) if outcome.status is Status.FINDING]
+    if not examples:
+        return outcome
+    from btfcheck.dwarf.details import entries
+
+    first = examples[0]
+    offsets = [e.offset for e in examples if (e.file, e.section) == (first.file, first.section)]
+    told = [
+        "\n".join([f"{first.section}+0x{offset:x}", *lines])
+        for offset, lines in entries(first.file, first.section, offsets)
+    ]
+    return outcome._replace(notes=(*outcome.notes, *told))
 
 
 def _files(inputs: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -148,7 +167,7 @@ class Against:
         self._args = args
         self._variables = variables
         self._paths = paths
-        self.kernel = parse_release(args.kernel) if args.kernel else None
+        self.kernel = stated(args.kernel) if args.kernel else None
 
     def outcomes(self, result: ScanResult, subject: str) -> list[Outcome]:
         if not result.rust:  # no kind depends on the pahole then

@@ -27,8 +27,7 @@ from btfcheck.btf.split import Base, is_standalone, misfit
 from btfcheck.btf.verify import MODULE, MOST_FAULTS, PATHS, UNDECIDED, USER, VMLINUX, Checked
 from btfcheck.formats.style import printable
 from btfcheck.model import InputError, Location, Outcome, Report, Severity, Status, UsageError
-from btfcheck.release import Release
-from btfcheck.release import parse as parse_release
+from btfcheck.release import Release, stated
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -73,7 +72,7 @@ def _kernels(text: str) -> list[str]:
     for word in words:
         if word != "running":
             try:
-                releases.rules_for(parse_release(word))
+                releases.rules_for(stated(word))
             except UsageError as error:
                 raise argparse.ArgumentTypeError(str(error)) from None
     return words
@@ -183,7 +182,7 @@ class Judges:
             own = of_base or read.release
             yield Kernel(own) if own else Kernel(source.running(), True)
         for word in self.args.kernel:
-            yield Kernel(source.running(), True) if word == "running" else Kernel(parse_release(word))
+            yield Kernel(source.running(), True) if word == "running" else Kernel(stated(word))
 
 
 class Judged:
