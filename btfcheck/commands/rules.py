@@ -9,7 +9,8 @@ from typing import Any
 
 from btfcheck.commands.console import Console
 from btfcheck.formats.style import Style
-from btfcheck.lint.rules import STAGES, Rule, load
+from btfcheck.lint.rules import Rule, load
+from btfcheck.lint.vocabulary import STAGES
 from btfcheck.model import Report
 
 WORDS = ""

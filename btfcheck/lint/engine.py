@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from btfcheck.lint.expr import Result, evaluate, parse
-from btfcheck.lint.rules import Rule, RuleSet, span
+from btfcheck.lint.rules import Rule, RuleSet
+from btfcheck.lint.vocabulary import span
 from btfcheck.model import Fact, Location, Outcome, Status
 from btfcheck.release import Release
 from btfcheck.release import parse as parse_release

@@ -15,7 +15,7 @@ from typing import Any
 from btfcheck.lint import tomlfile
 from btfcheck.lint.expr import ExprError
 from btfcheck.lint.expr import parse as parse_expr
-from btfcheck.lint.rules import EXPECT, RETIRED, STAGES, file_kind, span
+from btfcheck.lint.vocabulary import EXPECT, RETIRED, STAGES, file_kind, span
 from btfcheck.model import Severity, UsageError
 
 _ID = re.compile(r"BTF[0-9]{3}")

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from btfcheck.lint.engine import example_facts, judge
 from btfcheck.lint.expr import parse
-from btfcheck.lint.rules import RETIRED, Rule, load, span
+from btfcheck.lint.rules import Rule, load
+from btfcheck.lint.vocabulary import RETIRED, span
 from btfcheck.model import UsageError
 from btfcheck.release import parse as release
 
