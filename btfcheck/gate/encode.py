@@ -61,10 +61,6 @@ class Encoding(NamedTuple):
         return number if self.command == ("pahole",) else f"{number} ({show(self.command)})"
 
     @property
-    def crashed(self) -> bool:
-        return "killed by SIG" in self.done.problem
-
-    @property
     def timed_out(self) -> bool:
         return "timed out" in self.done.problem
 

@@ -34,6 +34,7 @@ class Kernel:
         self.header = header
         self.facts = facts
         self.loaded: list[Any] = [tree] if tree else self._tables()
+        self.ways: dict[tuple[tuple[str, str], ...], _Ways] = {}  # by goals: several wishes share one search
         for kconf in self.loaded:
             kconf.wrote = facts.release == header
 
@@ -364,6 +365,13 @@ class _Ways(NamedTuple):
 
 
 def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
+    key = tuple(goals.items())
+    if key not in kernel.ways:
+        kernel.ways[key] = _search(kernel, goals, facts)
+    return kernel.ways[key]
+
+
+def _search(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     from btfcheck.kconfig.changes import ways_out
 
     found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
