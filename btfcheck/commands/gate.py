@@ -34,7 +34,7 @@ from btfcheck.image import DEBUG_ROOTS
 from btfcheck.model import InputError, Location, Outcome, Report, Severity, Status, UsageError
 from btfcheck.release import Release, stated
 from btfcheck.release import parse as parse_release
-from btfcheck.trace.compare import compare, names
+from btfcheck.trace.compare import names
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -234,14 +234,13 @@ class _Examination:
 
     def compare(self, subject: Subject, checked: Checked) -> None:
         about = self.about("the BTF in the file")
-        census = subject.census
-        if checked.btf is None or not checked.complete or census is None or not (census.c or census.problems):
+        task = self.task
+        below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
+        found = subject.compare(checked.btf, self.release, below) if checked.btf and checked.complete else None
+        if found is None:
             why = "no debug information to compare with" if checked.complete else "its BTF cannot be read as a whole"
             self.outcomes.append(about.outcome("BTF514", Status.SKIP, Severity.NOTE, why))
             return
-        task = self.task
-        below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
-        found = compare(checked.btf, census, below=below, symbols=subject.functions)
         self.compared = True
         self.outcomes += judge.of_comparison(about, found)
         self.encodings.append(judge.data(task.path, about, None, checked.verdict, found))
