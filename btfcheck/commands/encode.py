@@ -24,8 +24,8 @@ from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
 from btfcheck.commands.files import write_beside
 from btfcheck.formats.style import printable
+from btfcheck.gate import differences, judge
 from btfcheck.gate import encode as encoding
-from btfcheck.gate import judge
 from btfcheck.gate.encode import WHOLE, Encoding
 from btfcheck.gate.judge import About
 from btfcheck.gate.subject import Subject
@@ -211,7 +211,7 @@ class Work:
             checked = self.checked(made.btf)
             outcomes.append(judge.of_verdict(about, checked.verdict))
             found = self.compared(checked, made, limits)
-            outcomes += judge.of_comparison(about, found) if found else []
+            outcomes += differences.of_comparison(about, found) if found else []
         row = judge.data(self.subject.path, about, made, checked.verdict if checked else None, found)
         report.outcomes += outcomes
         report.data["encodings"].append(row)
@@ -258,7 +258,7 @@ class Work:
         found = self.compared(checked, None, {})
         report.outcomes.append(judge.of_verdict(about, checked.verdict))
         if found:
-            report.outcomes += judge.of_comparison(about, found)
+            report.outcomes += differences.of_comparison(about, found)
         else:
             report.outcomes.append(no_comparison(about, checked))
         report.data["encodings"].append(judge.data(self.subject.path, about, None, checked.verdict, found))

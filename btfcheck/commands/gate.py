@@ -25,7 +25,7 @@ from btfcheck.commands import split_variables
 from btfcheck.commands.validate import Judged, Kernel
 from btfcheck.dwarf.leaks import scan
 from btfcheck.formats.style import printable
-from btfcheck.gate import judge
+from btfcheck.gate import differences, judge
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.gate.judge import About
 from btfcheck.gate.pool import each, executor
@@ -242,7 +242,8 @@ class _Examination:
             self.outcomes.append(about.outcome("BTF514", Status.SKIP, Severity.NOTE, why))
             return
         self.compared = True
-        self.outcomes += judge.of_comparison(about, found)
+        self.outcomes = differences.settled(self.outcomes, found)
+        self.outcomes += differences.of_comparison(about, found)
         self.encodings.append(judge.data(task.path, about, None, checked.verdict, found))
 
     def encode(self, subject: Subject, asked: bool) -> None:

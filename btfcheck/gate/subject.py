@@ -85,7 +85,7 @@ class Subject:
             self._census = census(self.debug, self._known)
         return self._census
 
-    def compare(  # noqa: PLR0913
+    def compare(
         self, btf: Btf, release: Release, below: frozenset[Key] = frozenset(),
         said: Mapping[str, str] | None = None, complete: bool = True,
     ) -> Comparison | None:
@@ -94,7 +94,8 @@ class Subject:
         found = self.census(wanted(btf, below, self.functions))
         if found is None or not (found.c or found.rust or found.problems):
             return None
-        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete)
+        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete,
+                       machine=self.image.machine, release=release)
 
     @cached_property
     def functions(self) -> frozenset[str] | None:
