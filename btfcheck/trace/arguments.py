@@ -184,9 +184,10 @@ def _ways(found: Measure, machine: int) -> tuple[_Passed, ...]:
     """How a struct or union is passed."""
     vector = any(s.floating for s in found.scalars)
     align = found.natural if machine == ARM64 else found.align  # AAPCS64: the members count, not the whole
+    # A struct that is not aligned as its numbers want is memory to x86-64; elsewhere it may be anything.
     # Whether a struct of a 16-byte number is packed does not show.
     unsure = not found.stated and align > 8
-    memory = machine == X86_64 and any(s.offset % s.size for s in found.scalars if s.size)
+    memory = machine != ARM64 and any(s.offset % s.size for s in found.scalars if s.size)
     # Padding has no class: a struct of one number that is aligned to 16 bytes takes one register of two.
     spared = int(machine == X86_64 and found.size > 8 and all(s.offset + max(s.size, 1) <= 8 for s in found.scalars))
     first = _Passed(found.size, 16 if align > 8 else 8, memory, vector, spared)
