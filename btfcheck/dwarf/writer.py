@@ -16,7 +16,8 @@ A file is described in lines; an indented line is a child of the one before it:
 
 `attribute=@label` refers to the line with `as label`: DW_FORM_ref4 inside a unit, DW_FORM_ref_addr out
 of it, DW_FORM_ref_sig8 to a type unit's own label; `attribute=0x10!ref4` sets a number and its form
-(or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect).
+(or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect); `location=0x55!exprloc1` is an expression of
+one operation.
 Numbers take DW_FORM_data1 to data8 (low_pc an address), quoted texts DW_FORM_string, `attribute=yes`
 is DW_FORM_flag_present.
 """
@@ -278,6 +279,8 @@ class _Builder:
             return FORM["indirect"], _leb(form) + data
         text, _, name = value.partition("!")
         amount = int(text, 0)
+        if name == "exprloc1":  # an expression of one operation
+            return FORM["exprloc"], bytes([1, amount])
         if name:
             kind = FORM[name] if name in FORM else int(name, 0)
             size = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x13: 4, 0x14: 8, 0x10: self.ref_size(unit), 0x20: 8,

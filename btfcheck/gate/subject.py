@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Mapping
 from functools import cached_property
+from typing import NamedTuple
 
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.census import Census, census
@@ -17,6 +18,7 @@ from btfcheck.image import DEBUG_ROOTS, ET_REL, SHT_SYMTAB, Image, find_debug_fi
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
 from btfcheck.trace.compare import Comparison, compare, wanted
+from btfcheck.trace.unencoded import ALL
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _BANNER = re.compile(rb"Linux version \d+\.\d+[^\0\n]{0,400}")
@@ -87,18 +89,22 @@ class Subject:
 
     def compare(
         self, btf: Btf, release: Release, below: frozenset[Key] = frozenset(),
-        said: Mapping[str, str] | None = None, complete: bool = True,
+        said: Mapping[str, str] | None = None, silent: frozenset[str] = ALL,
     ) -> Comparison | None:
         """BTF that belongs to this file against its debug information, see trace.compare.compare; None without
         any debug information."""
-        found = self.census(wanted(btf, below, self.functions))
+        symbols = self.symbols
+        names = symbols.names if symbols else None
+        found = self.census(wanted(btf, below, names))
         if found is None or not (found.c or found.rust or found.problems):
             return None
-        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete,
-                       machine=self.image.machine, release=release)
+        return compare(
+            btf, found, below=below, symbols=names, ambiguous=symbols.ambiguous if symbols else frozenset(),
+            left_out=said, silent=silent, machine=self.image.machine, release=release,
+        )
 
     @cached_property
-    def functions(self) -> frozenset[str] | None:
+    def symbols(self) -> Symbols | None:
         """The functions in the symbol table, of which pahole encodes no others; None without a table."""
         for image in (self.image, *([self.debug.image] if self.debug else [])):
             if (found := function_symbols(image)) is not None:
@@ -118,17 +124,29 @@ def _parsed(text: str) -> Release | None:
         return None
 
 
-def function_symbols(image: Image) -> frozenset[str] | None:
-    """Names of STT_FUNC symbols; None when the file has no symbol table."""
+class Symbols(NamedTuple):
+    """Names of functions; `ambiguous` stand for several addresses, those of `name.suffix` counted in."""
+
+    names: frozenset[str]
+    ambiguous: frozenset[str]
+
+
+def function_symbols(image: Image) -> Symbols | None:
+    """The STT_FUNC symbols; None when the file has no symbol table."""
     table = image.section(".symtab")
     if table is None or table.type != SHT_SYMTAB or not table.size or table.link >= len(image.sections):
         return None
     data = image.contents(table)
     entry = struct.Struct(image.order + ("IBBHQQ" if image.bits == 64 else "IIIBBH"))
-    info = 1 if image.bits == 64 else 3
+    info, section, value = (1, 3, 4) if image.bits == 64 else (3, 5, 1)
     whole = data[: len(data) - len(data) % entry.size]
-    offsets = {row[0] for row in entry.iter_unpack(whole) if row[info] & 15 == _FUNCTION}
+    found = {(row[0], row[section], row[value]) for row in entry.iter_unpack(whole) if row[info] & 15 == _FUNCTION}
     strings = bytes(image.contents(image.sections[table.link]))
-    return frozenset(
-        strings[at : strings.find(b"\0", at)].decode("utf-8", "backslashreplace") for at in offsets if at
-    )
+    places: dict[str, set[tuple[int, int]]] = {}
+    names = set()
+    for at, number, address in found:
+        if at:
+            name = strings[at : strings.find(b"\0", at)].decode("utf-8", "backslashreplace")
+            names.add(name)
+            places.setdefault(name.partition(".")[0], set()).add((number, address))
+    return Symbols(frozenset(names), frozenset(name for name, known in places.items() if len(known) > 1))

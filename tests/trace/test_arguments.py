@@ -101,7 +101,8 @@ def test_what_the_debug_information_lacks_is_open() -> None:
 def test_unions_are_traced_from_6_18_on() -> None:
     records = "struct odd 5 c:char@0 i:int@8; union u 5 o:odd@0; func fill it:u"
     units = (
-        'unit C "a.c"\n  base_type "int" byte_size=4 encoding=5 as int\n  base_type "char" byte_size=1 encoding=6 as c\n'
+        'unit C "a.c"\n  base_type "int" byte_size=4 encoding=5 as int\n'
+        '  base_type "char" byte_size=1 encoding=6 as c\n'
         '  structure_type "odd" byte_size=5 as odd\n    member "c" type=@c data_member_location=0\n'
         '    member "i" type=@int data_member_location=1\n  union_type "u" byte_size=5\n    member "o" type=@odd\n'
     )

@@ -16,7 +16,8 @@ from btfcheck.dwarf.units import Debug
 from btfcheck.dwarf.writer import build
 from btfcheck.image import Image, open_image
 from btfcheck.release import parse
-from btfcheck.trace.compare import NO_NAME, Comparison, compare
+from btfcheck.trace.compare import Comparison, compare
+from btfcheck.trace.unencoded import NO_NAME
 from tests.dwarf.conftest import samples
 from tests.gate.scenes import btf
 
