@@ -285,7 +285,8 @@ def row_lines(rows: list[dict[str, Any]], style: Style) -> Iterator[str]:
         parts = [f"Linux {row['kernel']}"]
         if "rust_types" in row:
             counts = (("from Rust", "rust_types"), ("clash", "clashes"), ("types lost", "lost_types"),
-                      ("functions lost", "lost_functions"), ("left out on purpose", "left_out"))  # fmt: skip
+                      ("became void", "void"), ("functions lost", "lost_functions"),
+                      ("left out on purpose", "left_out"), ("with misplaced arguments", "misplaced_arguments"))
             parts += [f"{row[key]} {words}" for words, key in counts if row[key]] or ["nothing leaked, nothing lost"]
         if row.get("cpu") is not None:
             parts.append(f"{row['cpu']} s CPU")

@@ -496,7 +496,7 @@ def _rows(report: Report, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "validate", f"{accepted} of {len(data['verdicts'])} with BTF accepted"
     rows = [row for row in data["encodings"] if "result" not in row and "rust_types" in row]
     counts = (("from Rust", "rust_types"), ("clashes", "clashes"), ("types lost", "lost_types"),
-              ("functions lost", "lost_functions"))  # fmt: skip
+              ("became void", "void"), ("functions lost", "lost_functions"))  # fmt: skip
     lost = ", ".join(f"{n} {words}" for words, key in counts if (n := sum(row[key] for row in rows)))
     yield "compare", f"{len(rows)} files with their debug information" + (f": {lost}" if rows and lost else "")
     encoded = [row for row in data["encodings"] if "result" in row]

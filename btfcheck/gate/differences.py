@@ -12,7 +12,7 @@ from btfcheck.trace.arguments import Arguments
 from btfcheck.trace.compare import Comparison
 
 _LISTS: tuple[tuple[str, str, Severity, str], ...] = (
-    ("BTF508", "rust", Severity.ERROR, "{n} types and functions in the BTF come from Rust units only"),
+    ("BTF508", "rust", Severity.ERROR, "{n} types and functions in the BTF came from Rust"),
     ("BTF509", "clashes", Severity.ERROR, "{n} types of C have a Rust type of another layout beside them in the BTF"),
     ("BTF510", "lost_types", Severity.ERROR, "{n} types of C are not in the BTF"),
     ("BTF512", "void", Severity.ERROR, "{n} members, parameters or results lost their type"),
