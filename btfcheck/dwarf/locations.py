@@ -12,7 +12,7 @@ from btfcheck.dwarf.entries import Place, entry
 from btfcheck.dwarf.units import Unit, Value
 
 _BLOCKS = frozenset(FORM[n] for n in ("exprloc", "block", "block1", "block2", "block4"))
-_MOST = 10_000  # entries of one list
+_MOST = 256  # entries of one list; what comes later says nothing of a function's beginning
 _REG0, _REG31, _STACK_VALUE = 0x50, 0x6F, 0x9F
 _ENTRY_VALUES = (0xA3, 0xF3)  # DW_OP_entry_value, DW_OP_GNU_entry_value
 # DW_LLE_*: what stands before the expression, "a" an address, "u" a LEB128 number; None for no expression.
@@ -58,7 +58,7 @@ def _expressions(unit: Unit, value: Value) -> Iterator[bytes]:
         return
     image = unit.info.debug.image
     number = unit.info.relocated(value, unit)
-    data = bytes(image.contents(".debug_loclists" if unit.version >= 5 else ".debug_loc"))
+    data = image.contents(".debug_loclists" if unit.version >= 5 else ".debug_loc")
     try:
         if value.form == FORM["loclistx"]:
             base, width = unit.number(AT["loclists_base"]) or 0, unit.sizes.offset
@@ -69,7 +69,7 @@ def _expressions(unit: Unit, value: Value) -> Iterator[bytes]:
         raise DwarfError(f"the location list at 0x{number:x} is cut off") from error
 
 
-def _listed(unit: Unit, data: bytes, at: int) -> Iterator[bytes]:
+def _listed(unit: Unit, data: memoryview, at: int) -> Iterator[bytes]:
     """DWARF 5's lists."""
     for _ in range(_MOST):
         kind, at = data[at], at + 1
@@ -82,11 +82,11 @@ def _listed(unit: Unit, data: bytes, at: int) -> Iterator[bytes]:
             at = at + unit.sizes.address if word == "a" else leb(data, at)[1]
         if expression:
             size, at = leb(data, at)
-            yield data[at : at + size]
+            yield bytes(data[at : at + size])
             at += size
 
 
-def _old_listed(unit: Unit, data: bytes, at: int) -> Iterator[bytes]:
+def _old_listed(unit: Unit, data: memoryview, at: int) -> Iterator[bytes]:
     """Lists up to DWARF 4; where the linker fills addresses in, an end of two zeros has no relocation, and a range
     does not begin with itself."""
     width = unit.sizes.address
@@ -104,5 +104,5 @@ def _old_listed(unit: Unit, data: bytes, at: int) -> Iterator[bytes]:
         if all(byte == 0xFF for byte in first):
             continue
         (size,) = bytes_of.unpack_from(data, at)
-        yield data[at + 2 : at + 2 + size]
+        yield bytes(data[at + 2 : at + 2 + size])
         at += 2 + size

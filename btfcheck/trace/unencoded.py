@@ -24,6 +24,7 @@ AMBIGUOUS = "ambiguous address"
 PROTOTYPES = "multiple inconsistent function prototypes"
 ALL = frozenset((NO_NAME, REGISTER, AMBIGUOUS, PROTOTYPES))
 _SUBPROGRAM = frozenset((TAG["subprogram"],))
+_MOST = 20_000  # functions that are looked at; a vmlinux misses some hundreds
 _DEEP = 8  # pointers and qualifiers of a parameter that are looked through
 _ORIGINS = (AT["abstract_origin"], AT["specification"])
 
@@ -40,6 +41,7 @@ class Unencoded:
     def __init__(self, census: Census, machine: int) -> None:
         self._census = census
         self._registers = _ARGUMENTS.get(machine, ())
+        self._left = _MOST
         self._instances: dict[Unit, dict[int, list[Place]]] = {}
 
     def knows(self, silent: frozenset[str]) -> bool:
@@ -52,7 +54,8 @@ class Unencoded:
         places = [p for found in self._census.every_c.get(key, {}).values() for p in found]
         places = places or list(self._census.c.get(key, {}).values())
         references = self._census.references
-        if references is None:
+        self._left -= 1
+        if references is None or self._left < 0:
             return ""
         try:
             return self._reason(references, places)
