@@ -78,6 +78,8 @@ def symbol_page(data: dict[str, Any], style: Style) -> Iterator[str]:
 def _answers(symbol: dict[str, Any]) -> Iterator[str]:
     wanted = symbol["wanted"]
     if symbol["name"] not in wanted:
+        if symbol["now"]["kind"] == "toolchain":
+            yield "  the tools decide it; no configuration sets it"
         return
     others = ", ".join(f"{n}={v}" for n, v in wanted.items() if n != symbol["name"])
     beside = f" beside {others}" if others else ""

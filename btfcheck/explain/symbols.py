@@ -46,8 +46,8 @@ def explain(kernel: Kernel, facts: Facts, name: str, goals: Mapping[str, str]) -
         return None
     values = kernel.values(live=True)
     now, selectors, losers = _as_it_is(kconfigs[0], name, values, facts.complete)
-    if kconfigs[0].syms[name].orig_type not in (kl.BOOL, kl.TRISTATE):
-        goals = {n: v for n, v in goals.items() if n != name}  # a number or a string: not to be had by asking
+    if kconfigs[0].syms[name].orig_type not in (kl.BOOL, kl.TRISTATE) or name in kconfigs[0].leaves:
+        goals = {n: v for n, v in goals.items() if n != name}  # a number, or what tools decide: not to be had by asking
 
     def ask(symbol: str) -> tuple[Why, ...]:
         others = values | {n: v for n, v in goals.items() if n != symbol}

@@ -398,7 +398,7 @@ def config_line(name: str, value: str) -> str:
 def way_text(way: Any) -> str:
     """A way out in words: what to set or install, what is given up and lost."""
     edits = list(dict.fromkeys(edit_text(e) for e in way.edits))
-    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
+    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits]) or "ask for it, and change nothing else"
     if way.lost:
         text += f"; this loses {', '.join(way.lost)}"
     if way.instead:
