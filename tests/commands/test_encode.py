@@ -54,6 +54,8 @@ def run_scene(text: str, folder: Path, capsys: pytest.CaptureFixture[str], *more
         if source == made.btf:
             made.elf.write_bytes(without_debug(made.elf.read_bytes()))
         return encode(capsys, str(made.elf), "--btf", str(made.btf), "--kernel", made.kernel, *more)
+    if made.resolve:
+        more = (*more, f"RESOLVE_BTFIDS={made.resolve}")
     return encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", made.kernel, "--timeout", "2", *more)
 
 
