@@ -8,6 +8,7 @@ import re
 import struct
 from functools import cached_property
 
+from btfcheck import payload
 from btfcheck.dwarf.census import Census, census
 from btfcheck.dwarf.units import Debug
 from btfcheck.image import DEBUG_ROOTS, ET_REL, SHT_SYMTAB, Image, find_debug_file, open_image
@@ -44,8 +45,7 @@ class Subject:
     @cached_property
     def banner(self) -> str:
         """A kernel's "Linux version ...", or ""."""
-        found = _BANNER.search(self.image.contents(".rodata"))
-        return found[0].decode("latin-1") if found else ""
+        return first_banner(self.image.contents(".rodata"))
 
     @property
     def uname(self) -> str:
@@ -54,7 +54,7 @@ class Subject:
 
     @property
     def release(self) -> Release | None:
-        return _parsed(self.banner) or _parsed(self.vermagic)
+        return released(self.banner) or released(self.vermagic)
 
     @cached_property
     def debug(self) -> Debug | None:
@@ -88,7 +88,14 @@ class Subject:
         self.image.close()
 
 
-def _parsed(text: str) -> Release | None:
+def first_banner(data: payload.Data | memoryview) -> str:
+    """"Linux version ..." as it stands in a kernel's read-only data, or ""."""
+    found = _BANNER.search(data)
+    return found[0].decode("latin-1") if found else ""
+
+
+def released(text: str) -> Release | None:
+    """The release that a banner or a vermagic names, None where it names none."""
     try:
         return parse(text)
     except UsageError:
