@@ -35,10 +35,6 @@ _LANGUAGE_NAMES = {"C": 0x03, "Rust": 0x19, "asm": 0x1D, "C++": 0x04}
 _UNIT_TAGS = {"compile": "compile_unit", "partial": "partial_unit", "type": "type_unit",
               "skeleton": "skeleton_unit"}  # fmt: skip
 _UNIT_TYPES = {"compile": 1, "type": 2, "partial": 3, "skeleton": 4}
-_EXTRA_ATTRIBUTES = {
-    "byte_size": 0x0B, "encoding": 0x3E, "data_member_location": 0x38, "prototyped": 0x27, "external": 0x3F,
-    "upper_bound": 0x2F, "high_pc": 0x12, "const_value": 0x1C, "inline": 0x20, "location": 0x02,
-}  # fmt: skip
 
 
 @dataclass
@@ -154,7 +150,7 @@ def _die(words: list[str]) -> Die:
 
 
 def _attribute(key: str) -> int:
-    return AT.get(key) or _EXTRA_ATTRIBUTES.get(key) or int(key, 0)
+    return AT.get(key) or int(key, 0)
 
 
 def build(described: File | str) -> bytes:

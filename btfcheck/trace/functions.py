@@ -13,8 +13,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import Place, nameless_parameters
 from btfcheck.dwarf.constants import AT, TAG
+from btfcheck.dwarf.entries import Place, nameless_parameters
 from btfcheck.dwarf.find import Found
 from btfcheck.dwarf.locations import ARGUMENTS, register
 from btfcheck.dwarf.spell import Entry

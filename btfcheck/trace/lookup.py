@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from btfcheck.btf import format as btf_format
 from btfcheck.btf.format import Btf
-from btfcheck.dwarf.census import FUNC, STRUCT, UNION
 from btfcheck.dwarf.find import FUNCTIONS, LINKAGE_NAMES, TYPES, Found, find
+from btfcheck.dwarf.names import FUNC, STRUCT, UNION
 from btfcheck.dwarf.units import Unit
 from btfcheck.trace.compare import KINDS as BTF_KINDS
 from btfcheck.trace.definitions import KINDS, Definition, Key, Record, gather, records, string_offsets

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from btfcheck.btf.names import identifier_flags
-from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION
+from btfcheck.dwarf.names import ENUM, FUNC, STRUCT, TYPEDEF, UNION
 from btfcheck.trace.definitions import BASE, Definition, Key, Record
 from btfcheck.trace.ground import Ground
 
