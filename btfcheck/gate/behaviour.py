@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
+from btfcheck.files import workplace
 from btfcheck.gate.sample import RUST, C, sample
 from btfcheck.model import Fact, Location
 from btfcheck.toolchain.pahole import flags, trees
@@ -106,7 +106,7 @@ def forget() -> None:
 
 def encode(elf: bytes, command: tuple[str, ...], args: tuple[str, ...], timeout: float) -> Trial:
     """Run pahole over a file with these bytes and read what it wrote."""
-    with tempfile.TemporaryDirectory(prefix="btfcheck-") as folder:
+    with workplace() as folder:
         source, target = os.path.join(folder, "sample"), os.path.join(folder, "sample.btf")
         with open(source, "wb") as stream:
             stream.write(elf)
