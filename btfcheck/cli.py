@@ -130,7 +130,7 @@ def write_file(path: str, text: str) -> None:
 def run_verb(argv: Sequence[str]) -> int:
     """Run one verb and write what it found; returns the exit code."""
     from btfcheck.commands.console import Console
-    from btfcheck.commands.settings import settings
+    from btfcheck.commands.settings import Adjuster, settings
     from btfcheck.formats import render, text
     from btfcheck.formats.style import Style, wants_color
     from btfcheck.lint.policy import exit_code
@@ -141,10 +141,10 @@ def run_verb(argv: Sequence[str]) -> int:
     style = Style(wants_color(args.color, sys.stdout), args.verbose, args.quiet)
     chosen = settings(args)
     args.settings = chosen.rows
-    # What the policy has to say of it is known only at the end.
-    console = Console(style, streaming=("text", None) in outputs and not chosen.changes_outcomes)
+    adjust = Adjuster(chosen)
+    console = Console(style, streaming=("text", None) in outputs, adjust=adjust)
     report: Report = module.run(args, console)
-    chosen.apply(report)
+    adjust.finish(report)
     report.fail_on = chosen.fail_on
     code = exit_code(report, chosen.fail_on, args.allow_unknown)
     body = getattr(module, "body", None)

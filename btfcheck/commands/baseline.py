@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from btfcheck.files import write_whole
-from btfcheck.lint.waivers import KNOWN, baseline
+from btfcheck.lint.policy import KNOWN
+from btfcheck.lint.waivers import baseline
 from btfcheck.model import InputError, Report, UsageError
 
 if TYPE_CHECKING:

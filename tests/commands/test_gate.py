@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -655,3 +656,30 @@ def test_a_bad_baseline_is_wrong_usage(text: str, stripped: Build, tmp_path: Pat
 @pytest.mark.parametrize(("words", "code"), [(["read", "a", "b"], 2), (["write", "a"], 2), (["write", "a", "none"], 3)])
 def test_baseline_usage(words: list[str], code: int) -> None:
     assert main(["baseline", *words]) == code
+
+
+def test_text_with_a_policy_shows_each_finding_once(stripped: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    stripped.module("m1", with_btf=False)
+    waive(stripped, '[severity]\nBTF532 = "error"\n[[waiver]]\nrule = "BTF532"\nsubject = "drivers/m0*"\n'
+          'reason = "it is known"\n[[waiver]]\nrule = "BTF531"\nreason = "old"\n')
+    assert main(["gate", str(stripped.folder), "--no-probe", "-j1"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("error[BTF532]") == out.count("[BTF532]") == 1
+    assert out.count("warning[BTF540]") == 1
+    assert out.index("error[BTF532]") < out.index("Linux 6.12.117:") < out.index("[BTF540]"), "findings as they come"
+    assert re.search(r"\d+ did not apply, 1 waived\)\n$", out)
+
+
+def test_text_with_a_baseline(stripped: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, known = tmp_path / "report.json", tmp_path / "known.json"
+    words = ["gate", str(stripped.folder), "--no-probe", "-j1", "--fail-on", "warning"]
+    main([*words, "--output", f"json:{report}"])
+    main(["baseline", "write", str(known), str(report)])
+    stripped.module("m1", with_btf=False)
+    capsys.readouterr()
+    assert main([*words, "--baseline", str(known)]) == 1
+    out = capsys.readouterr().out
+    assert out.count("warning[BTF532]") == 1
+    assert "in the baseline)" in out
+    assert main([*words, "--baseline", str(known), "-v"]) == 1
+    assert "skipped[BTF532]: in the baseline: " in capsys.readouterr().out
