@@ -12,7 +12,7 @@ import pytest
 
 from btfcheck import cli
 from btfcheck.commands import VERBS
-from btfcheck.explain.messages import load as load_messages
+from btfcheck.lint.messages import load as load_messages
 from btfcheck.lint.rules import load
 
 ROOT = Path(__file__).parents[1]

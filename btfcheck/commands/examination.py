@@ -9,16 +9,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from btfcheck.btf import source
+from btfcheck.btf.outcomes import Judged, Kernel
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import encode as encoding
-from btfcheck.commands import scan as scanning
-from btfcheck.commands.validate import Judged, Kernel
 from btfcheck.dwarf.leaks import scan
 from btfcheck.gate import judge
 from btfcheck.gate.cache import Found
 from btfcheck.gate.judge import About
+from btfcheck.gate.scanned import Against, file_data
 from btfcheck.gate.subject import Subject
 from btfcheck.image import debug_file_candidates, open_image
 from btfcheck.model import InputError, Outcome, Report, Severity, Status
@@ -95,10 +95,9 @@ def fixes() -> dict[str, str]:
 @lru_cache(4)
 def _against(
     config: str | None, no_probe: bool, kernel: str, variables: tuple[tuple[str, str], ...], vmlinux: str
-) -> scanning.Against:
+) -> Against:
     """The pahole and the release that scans are judged for: those of the configuration, if there is one."""
-    args = argparse.Namespace(pahole_version=[], config=config, no_probe=no_probe, kernel=kernel)
-    return scanning.Against(args, dict(variables), [vmlinux])
+    return Against([vmlinux], dict(variables), kernel=kernel, config=config, probe=not no_probe)
 
 
 class _Examination:
@@ -144,7 +143,7 @@ class _Examination:
         against = _against(self.args.config, self.args.no_probe, task.release, task.variables,
                            task.base or task.path)
         self.outcomes += against.outcomes(result, task.name)
-        self.files.append(scanning.file_data(result, against.cases if result.rust else ()))
+        self.files.append(file_data(result, against.cases if result.rust else ()))
 
     def pair(self, subject: Subject) -> None:
         """A stripped file depends on what lies, or does not lie, where its debug file would be."""
@@ -186,7 +185,7 @@ class _Examination:
             return None
         read = read._replace(kind=MODULE if task.base else VMLINUX)
         base = _base(task.base, _stamp(task.base)) if task.base and task.btf else None
-        judged = Judged(read, task.name, base, argparse.Namespace(first=False))
+        judged = Judged(read, task.name, base)
         judged.judge(Kernel(self.release))
         self.outcomes += judged.outcomes
         self.verdicts += judged.data

@@ -137,8 +137,8 @@ def _open(name: str, whys: tuple[Why, ...]) -> Outcome:
 def explain_log(path: str) -> Report:
     """The causes that a log shows. Raises InputError when it cannot be read."""
     from btfcheck.explain.logreport import report
-    from btfcheck.explain.messages import load as load_messages
     from btfcheck.explain.symptoms import read
+    from btfcheck.lint.messages import load as load_messages
 
     catalogue = load_messages()
     try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from btfcheck.explain.messages import Catalogue, Cause, Message
+from btfcheck.lint.messages import Catalogue, Cause, Message
 
 
 def rule_page(rule: dict[str, Any]) -> str:

@@ -9,11 +9,12 @@ matched. A message that may have several causes joins the cause that the rest of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from btfcheck.explain.logs import Line, Needles, lines
-from btfcheck.explain.messages import Catalogue, Cause, Context, Message
+from btfcheck.explain.logs import LISTING, Hits, Line, Needles, lines, mask
+from btfcheck.lint.messages import Catalogue, Cause, Context, Message
+from btfcheck.release import Release, parse
 
 _MOST_SUBJECTS = 1000  # module and symbol names kept of one message
 _MOST_UNKNOWN = 50  # unknown messages kept, by shape
@@ -34,9 +35,8 @@ class Hit:
 
     def count(self, found: re.Match[str]) -> None:
         self.lines += 1
-        subject = found.groupdict().get("subject")
-        if subject and len(self.subjects) < _MOST_SUBJECTS:
-            self.subjects[subject] = None
+        if "subject" in self.message.pattern.groupindex and len(self.subjects) < _MOST_SUBJECTS:
+            self.subjects[found["subject"]] = None
 
 
 class Unknown(NamedTuple):
@@ -87,10 +87,33 @@ def read(stream: BinaryIO, catalogue: Catalogue) -> Symptoms:
         reader.take(line)
     reader.records.end()
     groups = sorted(
-        group(reader.hits.values(), catalogue, reader.seen),
+        group(reader.hits.values(), catalogue, reader.seen, reader.told),
         key=lambda g: (-g.causes[0].severity.rank, (PROVEN, LIKELY, POSSIBLE).index(g.certainty), g.first.number),
     )
     return Symptoms(tuple(groups), tuple(reader.unknown.values()), reader.about)
+
+
+class Told:
+    """The releases that a log names. More than one of a kind tell nothing."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, int]] = {"pahole": {}, "kernel": {}}  # kind -> release -> line
+
+    def take(self, match: re.Match[str], number: int) -> None:
+        for kind, value in match.groupdict().items():
+            if value and len(self.found[kind]) < 2:
+                self.found[kind].setdefault(value.replace(".", "") if kind == "pahole" else value, number)
+
+    def pahole(self) -> int | None:
+        return int(*self.found["pahole"]) if len(self.found["pahole"]) == 1 else None
+
+    def kernel(self) -> Release | None:
+        return parse(*self.found["kernel"]) if len(self.found["kernel"]) == 1 else None
+
+    def reasons(self) -> list[str]:
+        one = {kind: found for kind, found in self.found.items() if len(found) == 1}
+        return [f"the log names {kind} {value} (line {line})" for kind, found in one.items()
+                for value, line in found.items()]
 
 
 # Lines that speak of the subject without being a message.
@@ -114,26 +137,26 @@ class _Reader:
         self.hits: dict[str, Hit] = {}
         self.unknown: dict[str, Unknown] = {}
         self.seen: dict[str, int] = {}  # context -> line
+        self.told = Told()
         self.about = False
         self.records = _Records(self)
-        plain = [m for m in catalogue.messages.values() if not m.record]
+        plain = [m for m in catalogue.messages.values() if not m.record and not m.run]
         contexts = list(catalogue.contexts.values())
         texts = [f for m in plain for f in m.find] + [f for c in contexts for f in c.find]
         self.needles = Needles([*texts, *_ABOUT, *_SPEAKERS, *_RECORDS])
-        active = self.needles.active
-        # The messages and contexts that a needle may stand for.
-        self.messages = {n: [m for m in plain if any(n.decode() in f for f in m.find)] for n in active}
-        self.contexts = {n: [c for c in contexts if any(n.decode() in f for f in c.find)] for n in active}
-        self.record = frozenset(t.encode() for t in _RECORDS)
-        self.plans: dict[tuple[bytes, ...], _Plan] = {}
+        self.plain = [(m, {mask(f) for f in m.find}) for m in plain]
+        self.contexts = [(c, {mask(f) for f in c.find}) for c in contexts]
+        self.record = {mask(t) for t in _RECORDS} | set(LISTING)
+        self.plans: dict[Hits, _Plan] = {}
         self.whole = [m for m in catalogue.messages.values() if m.record]
 
     def take(self, line: Line) -> None:
         text = line.text
         contexts, wanted, record = self.plans.get(line.hits) or self._plan(line.hits)
         for context in contexts:
-            if context.id not in self.seen and context.pattern.search(text):
-                self.seen[context.id] = line.number
+            if (context.id not in self.seen or context.pattern.groupindex) and (found := context.pattern.search(text)):
+                self.seen.setdefault(context.id, line.number)
+                self.told.take(found, line.number)
         if not self.about:
             self.about = record or any(word in text for word in _ABOUT)
         if wanted and self.note(line.number, text, wanted):
@@ -143,20 +166,17 @@ class _Reader:
         if _MESSAGE.search(text):
             self.strange(line.number, text, refusal=False)
 
-    def _plan(self, hits: tuple[bytes, ...]) -> _Plan:
-        """What to try on a line with these needles; logs have few such sets."""
-        contexts = [c for needle in hits for c in self.contexts[needle]]
-        wanted = [m for needle in hits for m in self.messages[needle]]
+    def _plan(self, hits: Hits) -> _Plan:
+        """What to try on a line with these needles, in the order of the table; logs have few such sets."""
+        contexts = [c for c, finds in self.contexts if not finds.isdisjoint(hits)]
+        wanted = [m for m, finds in self.plain if not finds.isdisjoint(hits)]
         plan = self.plans[hits] = (contexts, wanted, not self.record.isdisjoint(hits))
         return plan
 
     def note(self, number: int, text: str, wanted: list[Message], example: str = "") -> bool:
         """Count `text` if one of the messages fits it."""
         for message in wanted:
-            if message.find and not any(f in text for f in message.find):
-                continue
-            found = message.pattern.search(text)
-            if found:
+            if found := message.match(text):
                 hit = self.hits.get(message.id)
                 if hit is None:
                     hit = self.hits[message.id] = Hit(message, number, example or text.strip())
@@ -195,17 +215,15 @@ class _Records:
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
         self.pieces: list[str] = []
-        self.head = ""  # the last type line of a log without "BPF:"
+        self.head = self.listed = ""  # the last type line of a log without "BPF:", and of the listing in it
 
     def take(self, line: Line) -> bool:
         """Whether the line was part of a record."""
         text = line.text
         if "BPF:" in text and (prefixed := _PREFIX.search(text)):
             return self._piece(line, prefixed[1])
-        if text[0] in "[\t" and "=" in text.rsplit(" ", 1)[-1]:  # a listing has megabytes of these
-            if text[0] == "[":
-                self.head = text
-            return True
+        if line.head != self.listed:
+            self.listed = self.head = line.head
         head = _HEAD.search(text)
         if not head and not _MEMBER.search(text) and not _HEADER.search(text):
             return False
@@ -272,13 +290,16 @@ _DETAIL_END = re.compile(r"(?:=\S+|\)|\b(?:struct|union))\s*$")
 # From messages to causes.
 
 
-def group(hits: object, catalogue: Catalogue, seen: dict[str, int]) -> Iterator[Group]:
-    """Hits by cause. `seen` are the contexts, with the line of each."""
+def group(hits: Iterable[Hit], catalogue: Catalogue, seen: dict[str, int], told: Told) -> Iterator[Group]:
+    """Hits by cause. `seen` are the contexts, with the line of each, and `told` the releases that they name."""
     found: list[_Grown] = []
-    ordered = sorted(hits, key=lambda h: (len(h.message.causes) > 1, len(h.message.causes), h.number))  # type: ignore[call-overload]
+    pahole, kernel = told.pahole(), told.kernel()
+    causes = {h: list(dict.fromkeys(_turned(n, catalogue, seen) for n in h.message.causes)) for h in hits}
+    left = {h: catalogue.open(names, pahole, kernel) for h, names in causes.items()}
+    ordered = sorted(left, key=lambda h: (len(left[h]) > 1, len(left[h]), h.number))
     hint = _one_refusal(ordered)
     for hit in ordered:
-        names = list(dict.fromkeys(_turned(n, catalogue, seen) for n in hit.message.causes))
+        names = left[hit]
         if hint and len(names) > 1 and "module-vmlinux-mismatch" in names:
             names.remove("module-vmlinux-mismatch")
         home = _home(found, names)
@@ -287,7 +308,8 @@ def group(hits: object, catalogue: Catalogue, seen: dict[str, int]) -> Iterator[
         else:
             home.join(names, hit)
     for grown in found:
-        yield _finished(grown, catalogue, seen, hint)
+        decided = any(len(left[h]) < len(causes[h]) for h in grown.hits)
+        yield _finished(grown, catalogue, seen, told.reasons() if decided else [], hint)
 
 
 class _Grown:
@@ -321,17 +343,18 @@ def _turned(name: str, catalogue: Catalogue, seen: dict[str, int]) -> str:
 
 def _one_refusal(hits: list[Hit]) -> str:
     """Many modules fail after one refusal: then it is vmlinux that was refused, not the modules."""
-    modules = {s for h in hits if h.message.id == "kernel-module-refused" for s in h.subjects}
+    modules = {s for h in hits if h.message.id.startswith("kernel-module-") for s in h.subjects}
     refusals = sum(h.lines for h in hits if h.message.record)
     if refusals == 1 and len(modules) > 2:
         return f"one refusal, and then {len(modules)} modules fail: it is the BTF of vmlinux that was refused"
     return ""
 
 
-def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], hint: str) -> Group:
+def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], told: list[str], hint: str) -> Group:
     causes = tuple(catalogue.causes[n] for n in grown.names)
     alone = [h for h in grown.hits if len(h.message.causes) == 1]
-    turned = [c for h in grown.hits for n in h.message.causes if (c := catalogue.causes[n]).unless in seen]
+    before = [catalogue.causes[n] for h in grown.hits for n in h.message.causes]
+    turned = [c for c in before if c.unless in seen and c.then in grown.names]
     reasons = [h.message.means for h in grown.hits]
     if len(causes) > 1:
         certainty = POSSIBLE
@@ -340,6 +363,7 @@ def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], hint: s
     else:
         certainty = LIKELY
     reasons += [f"{catalogue.contexts[c.unless].about} (line {seen[c.unless]})" for c in turned]
-    if hint and any(h.message.id == "kernel-module-refused" for h in grown.hits):
+    reasons += told
+    if hint and any(h.message.id.startswith("kernel-module-") for h in grown.hits):
         reasons.append(hint)
     return Group(causes, certainty, tuple(grown.hits), tuple(dict.fromkeys(reasons)))

@@ -99,7 +99,7 @@ def encode(
         btf, found = result(target)
         touched = _identity(path) != before
     lines = decode(done.stderr).splitlines() + decode(done.stdout).splitlines()
-    return Encoding(command, version, chosen, done, found, btf, tuple(explain(lines)), touched)
+    return Encoding(command, version, chosen, done, found, btf, tuple(explain(lines, version)), touched)
 
 
 def left_out(

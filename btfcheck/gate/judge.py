@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from btfcheck.btf.fault import ERRNO_NAMES, Verdict
 from btfcheck.gate.encode import CUT, EMPTY, NO_BTF, NOTHING, TAIL, WHOLE, Encoding
 from btfcheck.gate.finish import Finished
-from btfcheck.gate.messages import FATAL, HINT, LOSS, Message
+from btfcheck.gate.messages import Message
+from btfcheck.lint.messages import FATAL, HINT, LOSS
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 from btfcheck.release import Release
 from btfcheck.toolchain.tools import decode, show
