@@ -22,13 +22,14 @@ import jsonschema
 import pytest
 
 from btfcheck.cli import main
+from btfcheck.dwarf.writer import build as elf
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.lint.rules import Rule, load
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 from btfcheck.toolchain import tools
 from tests.btf.blob import Blob
 from tests.fakes import processes
-from tests.gate.scenes import btf, elf, scene, with_sections
+from tests.gate.scenes import btf, scene, with_sections
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
 RULES = load(stages=("encode",)).rules
