@@ -278,7 +278,8 @@ def body(report: Report, style: Style) -> Iterator[str]:
                     for row in report.data["policy"])
         return
     build = report.data["build"]
-    yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {build['modules']} modules"
+    modules = _number(build["modules"], "module")
+    yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {modules}"
     yield from (f"  {name:10}{text}" for name, text in _rows(report, build))
     if build.get("cached"):
         yield f"  {build['cached']} results were taken from the cache"
@@ -292,17 +293,22 @@ def _rows(report: Report, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for language, n in file["units"].items():
             units[language] = units.get(language, 0) + n
     told = ", ".join(f"{n} {language}" for language, n in units.items()) or "no debug information"
-    yield "scan", f"{len(data['files'])} files; units: {told}"
-    accepted = sum(v["accepted"] is True for v in data["verdicts"])
-    yield "validate", f"{accepted} of {len(data['verdicts'])} with BTF accepted"
+    yield "scan", f"{_number(len(data['files']), 'file')}; units: {told}"
+    verdicts = [v["accepted"] is True for v in data["verdicts"]]
+    yield "validate", f"{sum(verdicts)} of {len(verdicts)} with BTF accepted" if verdicts else "no file has BTF"
     rows = [row for row in data["encodings"] if "result" not in row and "rust_types" in row]
     counts = (("from Rust", "rust_types"), ("clashes", "clashes"), ("types lost", "lost_types"),
               ("functions lost", "lost_functions"))  # fmt: skip
     lost = ", ".join(f"{n} {words}" for words, key in counts if (n := sum(row[key] for row in rows)))
-    yield "compare", f"{len(rows)} files with their debug information" + (f": {lost}" if rows and lost else "")
+    compared = f"{_number(len(rows), 'file')} with their debug information" + (f": {lost}" if lost else "")
+    yield "compare", compared if rows else "no file has both BTF and debug information"
     encoded = [row for row in data["encodings"] if "result" in row]
     if encoded:
         results: dict[str, int] = {}
         for row in encoded:
             results[row["result"]] = results.get(row["result"], 0) + 1
         yield "encode", ", ".join(f"{n} {result}" for result, n in results.items())
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

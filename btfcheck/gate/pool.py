@@ -82,10 +82,12 @@ def executor(entry: str | None, jobs: int) -> Iterator[Executor | None]:
         found.shutdown(wait=False)
         raise InputError("a worker process was ended from outside, as by a lack of memory: fewer --jobs want less"
                          ) from error
-    except BaseException:
+    except BaseException as error:
         for process in list((getattr(found, "_processes", None) or {}).values()):
             process.terminate()  # its SIGTERM ends the pahole that it runs
         found.shutdown(wait=False, cancel_futures=True)
+        if type(error).__module__.startswith("distributed"):
+            raise InputError(f"--executor {entry}: {type(error).__name__}: {error}") from error
         raise
     else:
         found.shutdown()

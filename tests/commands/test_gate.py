@@ -547,6 +547,22 @@ def test_a_dask_cluster_of_two_workers(tmp_path: Path) -> None:
     assert b"5 of 5 with BTF accepted" in found.stdout
 
 
+def test_a_dask_scheduler_by_its_address(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="extra btfcheck[dask] is not installed")
+    build = fresh(tmp_path / "build", 4)
+    command = [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--no-probe", "--executor"]
+    options = {"cwd": Path(__file__).parents[2], "capture_output": True, "timeout": 120, "check": False}
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    try:
+        found = subprocess.run([*command, f"dask:{cluster.scheduler_address}"], **options)
+        assert found.returncode == 0, found.stderr
+        assert b"5 of 5 with BTF accepted" in found.stdout
+    finally:
+        cluster.close()
+    found = subprocess.run([*command, "dask:nonsense://x"], **options)
+    assert (found.returncode, found.stderr.count(b"\n")) == (2, 1), found.stderr
+
+
 # -- policy ----------------------------------------------------------------------------------------------------
 
 NO_BTF = ("BTF532", "drivers/m0.ko")
