@@ -23,7 +23,7 @@ from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
-from btfcheck.commands.files import write_beside
+from btfcheck.files import write_whole
 from btfcheck.formats.style import printable
 from btfcheck.gate import encode as encoding
 from btfcheck.gate import judge
@@ -238,7 +238,15 @@ class Work:
             parts |= {"finished.btf": finished.btf, "finished.base.btf": finished.base or b""}
         for ending, data in parts.items():
             if data:
-                write_beside(os.path.join(self.args.keep, f"{self.subject.name}.{number}.{ending}"), data, "--keep")
+                self.keep_one(f"{self.subject.name}.{number}.{ending}", data)
+
+    def keep_one(self, name: str, data: bytes) -> None:
+        path = os.path.join(self.args.keep, name)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # modules are named with their directories
+            write_whole(path, data)
+        except OSError as error:
+            raise UsageError(f"--keep {path}: {error.strerror or error}") from error
 
     def finished(self, made: Encoding, limits: Mapping[str, Any]) -> Finished | str | None:
         """What the RESOLVE_BTFIDS that was given makes of it, or why that cannot be told; None where that release's

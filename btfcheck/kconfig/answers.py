@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from btfcheck.files import write_whole
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -237,9 +238,6 @@ def _save(file: str, answers: Mapping[str, str]) -> None:
     """Write beside and rename; a store that cannot be written only costs time."""
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".answers-", dir=os.path.dirname(file))
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            json.dump(answers, stream, indent=0)
-        os.replace(beside, file)
+        write_whole(file, json.dumps(answers, indent=0).encode("ascii"))
     except OSError:
         return
