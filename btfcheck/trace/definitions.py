@@ -327,11 +327,12 @@ def _ends_in_void(btf: Btf, tid: int) -> bool:
     return not _through(btf, tid, (*_QUALIFIERS, btf_format.PTR))
 
 
-def member_type(btf: Btf, record: Record, part: str) -> str:
-    """A member, parameter or result of a record as C declares it, "" when there is none of that name."""
-    tid = record.id
-    if btf.kind(tid) in (btf_format.STRUCT, btf_format.UNION):
-        for name, other, _ in btf.elements(tid):
+def member_type(btf: Btf, tid: int, part: str) -> str:
+    """A member or parameter of a type as C declares it, "" when there is none of that name."""
+    if btf.kind(tid) == btf_format.FUNC:
+        tid = btf.third(tid)
+    if 0 < tid < btf.count and btf.kind(tid) in (btf_format.STRUCT, btf_format.UNION, btf_format.FUNC_PROTO):
+        for name, other, *_ in btf.elements(tid):
             if btf_format.text(btf.bytes_at(name)) == part:
                 return declare(btf, other, part)
     return ""

@@ -76,6 +76,7 @@ def _present(
     elif own:
         yield Reason("defined-in-c", PROVEN, "a unit of C defines it, and the symbol table has it"
                      if ground.symbols is not None else "a unit of C defines it")
+        yield from _differing(ground, own)
     elif any(d.hosted for d in theirs):
         yield hosted_reason(next(d for d in theirs if d.hosted))
     elif theirs:
@@ -83,6 +84,19 @@ def _present(
     else:
         yield Reason("untraced", UNKNOWN if ground.problems else LIKELY, "no unit defines it: the BTF is of another "
                      "build than the debug information", "BTF513")
+
+
+def _differing(ground: Ground, own: Sequence[Definition]) -> Iterable[Reason]:
+    """Functions of one name that are not the same."""
+    try:
+        signatures = {ground.reader.signature(d.entry): d for d in own[:_MOST_COMPARED]}
+    except (DwarfError, struct.error, IndexError) as error:
+        ground.problem(str(error))
+        return
+    if len(signatures) > 1:
+        texts = "; ".join(f"{d.text} ({d.source or d.unit})" for d in list(signatures.values())[:4])
+        yield Reason("inconsistent-prototypes", PROVEN, f"{len(signatures)} functions of that name differ: {texts}",
+                     "BTF511", (Fate(0, 124, "encodes the first"), Fate(125, 0, "leaves all of them out")))
 
 
 def _missing(
@@ -104,11 +118,11 @@ def _missing(
     elif symbols is None and inlined and not entries:
         found.append(Reason("inlined", LIKELY, "every unit has it only inlined: there is no function to trace",
                             fates=(_ONLY_SYMBOLS,)))
-    found += _unfit(ground, own, entries)
+    found += [*_differing(ground, own), *_unfit(ground, own, entries)]
     found += _ambiguous(name, symbols)
     if not found:
-        found.append(_open(ground, entries))
-    yield from found if ground.btf is None else list(_weighed(found, versions)) or [_open(ground, entries)]
+        found.append(_open(ground, name, entries))
+    yield from found if ground.btf is None else list(_weighed(found, versions)) or [_open(ground, name, entries)]
 
 
 def _weighed(found: Sequence[Reason], versions: Sequence[int]) -> Iterable[Reason]:
@@ -165,9 +179,9 @@ def _no_symbol(name: str, symbols: Symbols, inlined: bool) -> Reason:
 def _ambiguous(name: str, symbols: Symbols | None) -> Iterable[Reason]:
     if symbols is None:
         return
-    places = symbols.get(name) or {place for clone in _clones(name, symbols) for place in symbols[clone]}
+    places = {place for one in (name, *_clones(name, symbols)) for place in symbols.get(one, ())}
     if len(places) > 1:
-        text = f"the symbol table has {len(places)} functions of that name at different addresses"
+        text = f"the symbol table has {len(places)} functions of that name, copies included, at different addresses"
         yield Reason("ambiguous-address", PROVEN, text, "BTF511", (
             Fate(0, 130, "encodes it"), Fate(131, 0, "leaves it out: which of them is meant cannot be told")))
 
@@ -187,11 +201,6 @@ def _unfit(ground: Ground, own: Sequence[Definition], entries: Sequence[Entry]) 
         if any(nameless_parameters(Place(d.entry.unit, d.offset)) for d in own[:_MOST_COMPARED]):
             yield Reason("nameless-parameter", PROVEN, "a parameter has no name", "BTF511",
                          (Fate(0, 0, "leaves such functions out"),))
-        signatures = {ground.reader.signature(d.entry): d for d in own[:_MOST_COMPARED]}
-        if len(signatures) > 1:
-            texts = "; ".join(f"{d.text} ({d.source or d.unit})" for d in list(signatures.values())[:4])
-            yield Reason("inconsistent-prototypes", PROVEN, f"{len(signatures)} functions of that name differ: {texts}",
-                         "BTF511", (Fate(0, 124, "encodes the first"), Fate(125, 0, "leaves it out")))
         yield from _registers(ground, entries[:_MOST_COMPARED])
     except (DwarfError, struct.error, IndexError) as error:
         ground.problem(str(error))
@@ -218,8 +227,13 @@ def _registers(ground: Ground, entries: Sequence[Entry]) -> Iterable[Reason]:
                 return
 
 
-def _open(ground: Ground, entries: Sequence[Entry]) -> Reason:
+def _open(ground: Ground, name: str, entries: Sequence[Entry]) -> Reason:
     if ground.btf is None:
         return Reason("defined-in-c", PROVEN, "a unit of C defines it", fates=(Fate(0, 0, "encodes it"),))
+    pieces = [s for s in ground.symbols or () if s.startswith(f"{name}.") and s[len(name) :].startswith(_PARTS)]
+    if pieces:
+        text = f"beside it the symbol table has {pieces[0]}, a piece of it, whose parameters are held against its own"
+        return Reason("piece-beside", LIKELY, text, "BTF511", (
+            Fate(125, 0, "leaves it out where the two differ (param type mismatch, reordered parameters)"),))
     what = "its definition" if entries else "what there is of it"
     return Reason("function-lost", UNKNOWN, f"nothing in {what} tells why: pahole itself does, with -V", "BTF511")

@@ -94,9 +94,10 @@ class Ground:
         first = next((u for u in self.units if not u.type_unit), None)
         return first is not None and first.language == "Rust"
 
-    def tree(self, unit: Unit) -> Tree | None:
-        """The entries of a unit that may hold Rust; None for all others and where they cannot be decoded."""
-        if unit.table is None or not (unit.language == "Rust" or unit.table.rust):
+    def tree(self, unit: Unit, *, all_units: bool = False) -> Tree | None:
+        """The entries of a unit that may hold Rust; None for others unless `all_units`, and where they cannot be
+        decoded."""
+        if unit.table is None or not (all_units or unit.language == "Rust" or unit.table.rust):
             return None
         if id(unit) not in self._trees:
             while len(self._trees) >= _MOST_TREES:
