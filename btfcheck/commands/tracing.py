@@ -166,7 +166,8 @@ def explain_type(words: list[str], path: str, args: argparse.Namespace, console:
         with console.progress(f"looking for {name}", total) as advance:
             traced = trace(ground, name, kind, versions=versions_asked, dots=rules_for(case.release).dots,
                            advance=lambda unit: advance(unit.end - unit.offset, ""))
-        report = Report("explain", data={"traced": types.data(traced, path)})
+        no_btf = ground.btf_problem if ground.btf is None else ""
+        report = Report("explain", data={"traced": types.data(traced, path, no_btf)})
         _judge(report, traced, ground, path)
         return report
     finally:

@@ -3,25 +3,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from btfcheck.formats.style import Style, printable
 from btfcheck.trace.definitions import Definition, Record
 from btfcheck.trace.lookup import Member, Traced
-from btfcheck.trace.types import Answer, Reason
+from btfcheck.trace.types import NOBODY, Answer, Reason
 
 _SHOWN = 8  # definitions and records of one name that text shows
 _MARKS = {"proven": "ok", "likely": "warning", "unknown": "warning"}
 _WIDTH = 150  # characters of a prototype that text shows
 
 
-def data(traced: Traced, path: str) -> dict[str, Any]:
-    """The JSON key `traced`: what was asked, and every answer with definitions, records, reasons and next steps."""
+def data(traced: Traced, path: str, no_btf: str = "") -> dict[str, Any]:
+    """The JSON key `traced`: what was asked, and every answer with definitions, records, reasons and next steps.
+
+    `no_btf` says why there is no BTF to look into.
+    """
     return {
         "asked": traced.asked,
         "path": path,
         "notes": list(traced.notes),
+        "no_btf": no_btf,
         "answers": [_answer(one, path) for one in traced.answers],
         "total": traced.total,
         "members": [_member(one) for one in traced.members],
@@ -74,7 +79,10 @@ def page(found: dict[str, Any], style: Style) -> Iterator[str]:
     """The answers as text, from what `data` made."""
     for note in found["notes"]:
         yield printable(note)
-    if found["notes"]:
+    alone = found["no_btf"] and (found["answers"] or found["members"])
+    if alone:
+        yield printable(f"no BTF: {found['no_btf']}; what each pahole would make of it is told")
+    if found["notes"] or alone:
         yield ""
     for number, answer in enumerate(found["answers"]):
         if number:
@@ -82,9 +90,11 @@ def page(found: dict[str, Any], style: Style) -> Iterator[str]:
         yield from _answer_lines(answer, style)
     if found["total"] > len(found["answers"]):
         yield f"and {found['total'] - len(found['answers'])} more of that name: name the kind, as in `struct NAME`"
-    if found["members"]:
+    if found["members"] and "." not in found["asked"]:
         yield printable(f"no type or function is named {found['asked']}; members and parameters of that name:")
-    for member in found["members"]:
+        yield ""
+    for number, member in enumerate(found["members"]):
+        yield from [""] if number else []
         yield from _member_lines(member, style)
     for problem in found["problems"][:5]:
         yield printable(f"  not read: {problem}")
@@ -92,14 +102,16 @@ def page(found: dict[str, Any], style: Style) -> Iterator[str]:
 
 def _answer_lines(answer: dict[str, Any], style: Style) -> Iterator[str]:
     yield style.paint("bold", printable(f"{answer['kind']} {answer['name']}")) + f": {answer['state']}"
-    for record in answer["records"][:_SHOWN]:
-        base = "" if record["own"] else ", of the base (vmlinux)"
-        size = f", {record['size']} bytes" if record["size"] else ""
-        whose = f", the layout of {record['layout_of']}" if record["size"] else ""
-        yield f"  BTF    type {record['id']}: {record['kind']}{size}{whose}{base}"
-        yield from (f"           {printable(line)}" for line in record["lines"])
-    if len(answer["records"]) > _SHOWN:
-        yield f"  BTF    and {len(answer['records']) - _SHOWN} more records"
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for record in answer["records"]:
+        groups.setdefault((record["kind"], record["size"], record["layout_of"], record["own"]), []).append(record)
+    for (kind, size, whose, own), rows in list(groups.items())[:_SHOWN]:
+        ids = ", ".join(str(row["id"]) for row in rows[:_SHOWN])
+        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+        layout = f", {size} bytes" if size else ""
+        layout += f", the layout of {whose}" if size and whose != NOBODY else ""
+        yield f"  BTF    type{'s' if len(rows) > 1 else ''} {ids}{more}: {kind}{layout}{'' if own else ', of the base'}"
+        yield from (f"           {printable(line)}" for line in rows[0]["lines"])
     for one in answer["definitions"][:_SHOWN]:
         yield from _definition_lines(one)
     if len(answer["definitions"]) > _SHOWN:
@@ -132,7 +144,8 @@ def _definition_lines(one: dict[str, Any]) -> Iterator[str]:
 
 def _short(producer: str) -> str:
     """A producer without the options that GCC lists behind its version."""
-    return producer.partition(" -")[0][:80]
+    rustc = re.search(r"rustc version \d[\w.+-]*", producer)
+    return rustc[0] if rustc else producer.partition(" -")[0][:80]
 
 
 def _reason_lines(reasons: list[dict[str, Any]], style: Style) -> Iterator[str]:
@@ -144,7 +157,6 @@ def _reason_lines(reasons: list[dict[str, Any]], style: Style) -> Iterator[str]:
 
 
 def _member_lines(member: dict[str, Any], style: Style) -> Iterator[str]:
-    yield ""
     yield style.paint("bold", printable(f"{member['kind']} {member['of']}: {member['name']}"))
     yield printable(f"  BTF    {member['btf'] or '(it has none)'}")
     yield printable(f"  DWARF  {member['dwarf'] or '(no debug information has it)'}")

@@ -16,7 +16,7 @@ from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.census import Place, nameless_parameters
 from btfcheck.dwarf.constants import AT, TAG
 from btfcheck.dwarf.find import Found
-from btfcheck.dwarf.locations import ARGUMENTS, register
+from btfcheck.dwarf.locations import ARGUMENTS, register, register_name
 from btfcheck.dwarf.spell import Entry
 from btfcheck.trace.definitions import INLINED, OUT_OF_LINE, Definition, Key, Record, copies
 from btfcheck.trace.ground import Ground
@@ -38,6 +38,7 @@ from btfcheck.trace.types import (
     rust_fates,
     void_parts,
     why_rust,
+    without_dwarf,
 )
 
 Symbols = Mapping[str, set[tuple[int, int]]]
@@ -60,7 +61,7 @@ def of_function(
     owners = ["Rust" if theirs and not own else "C" if own else "nobody"] * len(records)
     if records:
         state = FROM_RUST if owners[0] == "Rust" else IN_BTF
-        reasons += _present(ground, own, theirs, versions)
+        reasons += _present(ground, own, theirs, records, versions)
     else:
         state = NO_BTF if ground.btf is None else LEFT_OUT if own or theirs or declared else LOST
         reasons += _missing(ground, key[1], own, theirs, declared, hits, versions)
@@ -69,10 +70,11 @@ def of_function(
 
 
 def _present(
-    ground: Ground, own: Sequence[Definition], theirs: Sequence[Definition], versions: Sequence[int]
+    ground: Ground, own: Sequence[Definition], theirs: Sequence[Definition], records: Sequence[Record],
+    versions: Sequence[int],
 ) -> Iterable[Reason]:
     if ground.debug is None:
-        yield Reason("no-dwarf", UNKNOWN, "there is no debug information: what put it there cannot be told")
+        yield from without_dwarf(records)
     elif own:
         yield Reason("defined-in-c", PROVEN, "a unit of C defines it, and the symbol table has it"
                      if ground.symbols is not None else "a unit of C defines it")
@@ -127,8 +129,9 @@ def _missing(
 
 def _weighed(found: Sequence[Reason], versions: Sequence[int]) -> Iterable[Reason]:
     """What depends on the version of a pahole that is not known is likely, not proven; what these versions do not do
-    is no reason."""
-    for reason in found:
+    is no reason. Where one holds for all versions, no other is needed."""
+    sure = [r for r in found if r.certainty == PROVEN and not any(f.text.startswith(_TAKES) for f in r.fates)]
+    for reason in sure or found:
         takes = [fate for fate in reason.fates if fate.text.startswith(_TAKES)]
         if versions and takes:
             if any(not fate.holds(v) for v in versions for fate in takes):
@@ -215,8 +218,10 @@ def _registers(ground: Ground, entries: Sequence[Entry]) -> Iterable[Reason]:
             found = register(part, number)
             if found is not None and found != number:
                 name = ground.reader.origin(part).name()
-                yield Reason("unexpected-register", PROVEN, f"the compiler changed how {name} is passed: it comes in "
-                             f"register {found} (DWARF's number), where {number} is the convention", "BTF511",
+                found_in, sought = (register_name(ground.machine, n) for n in (found, number))
+                text = (f"the compiler moved its parameters: pahole looks for {name} in {sought}, and the debug "
+                        f"information has it in {found_in}")  # fmt: skip
+                yield Reason("unexpected-register", PROVEN, text, "BTF511",
                              (Fate(0, 124, "encodes it"), Fate(125, 0, "leaves it out")))
                 return
             if AT["const_value"] in part.values or AT["location"] not in part.values:

@@ -44,9 +44,11 @@ class Ground:
                 label_partial_units([u for u in debug.units if not u.problem])
             except DwarfError as error:
                 self.problem(str(error))
+            if debug.image.altlink is not None:
+                self.problem(f"entries stand in {debug.image.altlink[0]}, which dwz moved them to")
             for unit in debug.units:
                 if unit.skeleton and not unit.problem:
-                    self.problem(f"{unit.name}: its content stands in a .dwo file")
+                    self.problem(f"{unit.name or 'a unit'}: its content stands in a .dwo file")
 
     def problem(self, text: str) -> None:
         if text not in self.problems and len(self.problems) < _PROBLEMS:

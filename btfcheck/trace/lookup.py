@@ -14,7 +14,7 @@ from btfcheck.dwarf.census import FUNC
 from btfcheck.dwarf.constants import TAG
 from btfcheck.dwarf.find import FUNCTIONS, LINKAGE_NAMES, TYPES, Found, find
 from btfcheck.dwarf.units import Unit
-from btfcheck.trace.definitions import KINDS, Definition, Key, gather, member_type, records, string_offsets
+from btfcheck.trace.definitions import KINDS, Definition, Key, completed, gather, member_type, records, string_offsets
 from btfcheck.trace.functions import of_function
 from btfcheck.trace.ground import Ground
 from btfcheck.trace.rustnames import demangled, is_mangled, linker_name, split_path, unsanitised
@@ -144,17 +144,20 @@ def _found(
     if ground.debug is None:
         return
     names = [reading.name for reading in meant]
-    yield from find(ground.debug, names, TYPES | FUNCTIONS, problems=ground.problems, advance=advance)
+    hits = find(ground.debug, names, TYPES | FUNCTIONS, problems=ground.problems, advance=advance)
+    yield from completed(ground, hits)
     if is_mangled(meant[0].name):
         for hit in find(ground.debug, [meant[0].name], FUNCTIONS, LINKAGE_NAMES, problems=ground.problems):
             entry = ground.reader.origin(ground.reader.entry(hit.unit, hit.offset))
-            yield hit._replace(name=entry.name() or hit.name)
+            yield from completed(ground, [hit._replace(name=entry.name() or hit.name)])
 
 
 def _placed(definitions: Sequence[Definition], key: Key, meant: Sequence[Reading]) -> list[Definition]:
-    """The definitions that stand where a reading wants them."""
-    return [d for d in definitions if any(_stands(d, r) for r in meant if r.name == key[1])] or (
-        list(definitions) if not any(r.name == key[1] for r in meant) else [])
+    """The definitions that stand where a reading wants them; all, where a mangled name led to them."""
+    wanted = [r for r in meant if r.name == key[1]]
+    if not wanted or is_mangled(meant[0].name):
+        return list(definitions)
+    return [d for d in definitions if any(_stands(d, r) for r in wanted)]
 
 
 def _stands(one: Definition, reading: Reading) -> bool:
@@ -241,7 +244,7 @@ def _plain(ground: Ground, answer: Answer, btf: str, dwarf: str) -> Iterator[Rea
         yield Reason("declared-void" if own else "became-void", PROVEN if own else UNKNOWN,
                      f"its source declares it as `{dwarf}`{place}" + ("" if own else ", and the BTF has void"))
     else:
-        yield Reason("has-type", PROVEN, "it has a type")
+        yield Reason("has-type", PROVEN, "its type is there")
 
 
 def _similar(
