@@ -17,6 +17,7 @@ A file is described in lines; an indented line is a child of the one before it:
 `attribute=@label` refers to the line with `as label`: DW_FORM_ref4 inside a unit, DW_FORM_ref_addr out
 of it, DW_FORM_ref_sig8 to a type unit's own label; `attribute=0x10!ref4` sets a number and its form
 (or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect).
+`location=0x5401!exprloc` has the bytes of the expression in that order.
 Numbers take DW_FORM_data1 to data8 (low_pc an address), quoted texts DW_FORM_string, `attribute=yes`
 is DW_FORM_flag_present.
 """
@@ -280,6 +281,9 @@ class _Builder:
         amount = int(text, 0)
         if name:
             kind = FORM[name] if name in FORM else int(name, 0)
+            if name == "exprloc":
+                expression = amount.to_bytes(amount.bit_length() + 7 >> 3, "big")
+                return kind, _leb(len(expression)) + expression
             size = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x13: 4, 0x14: 8, 0x10: self.ref_size(unit), 0x20: 8,
                     0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4, 0x1C: 4}.get(kind)
             return kind, _leb(amount) if size is None else amount.to_bytes(size, self.byte_order)
