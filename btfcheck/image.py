@@ -106,6 +106,10 @@ class Image:
         except struct.error:
             raise self.error(f"cut off at byte {self.size}, {offset} wanted") from None
 
+    def raw(self, offset: int, size: int) -> memoryview:
+        """Bytes of the file as they stand there; InputError when they are not all there."""
+        return self._part(offset, size, "file")
+
     # -- sections ---------------------------------------------------------------------------------------
 
     @cached_property

@@ -341,14 +341,17 @@ def _task(
     config: str | None, wants: bool,
 ) -> Task:
     """The task for vmlinux itself; those of the modules differ in path, name and base."""
-    from btfcheck.toolchain.tools import resolve, split
+    from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
 
+    tools = resolve(variables)
+    if tools.origins["RESOLVE_BTFIDS"] != DEFAULT:  # the environment does not travel to a farm
+        variables = {**variables, "RESOLVE_BTFIDS": show(tools.commands["RESOLVE_BTFIDS"])}
     btf, refused = _own_btf(vmlinux, release)
     options = {name: getattr(args, name) for name in _OPTIONS}
     options |= {"config": config, "jobs": 1, "external": False, "debug_root": tuple(args.debug_root)}
     return Task(
         vmlinux, os.path.basename(vmlinux), "", str(release), uname, btf, refused, wants,
-        tuple(split(c) for c in args.pahole) or (resolve(variables).commands["PAHOLE"],),
+        tuple(split(c) for c in args.pahole) or (tools.commands["PAHOLE"],),
         tuple(sorted(variables.items())), tuple(sorted(options.items())),
     )  # fmt: skip
 

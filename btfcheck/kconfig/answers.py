@@ -182,12 +182,21 @@ def by_facts(facts: Mapping[str, str | None]) -> Rule:
             return str(int(quotient[1]) // int(quotient[2]))
         if "/scripts/rust_is_available.sh;" in command:
             return facts.get("RUST_IS_AVAILABLE")
-        tests = _IF_SUCCESS.fullmatch(command)
-        if tests and (empty := re.fullmatch(r'test -z "(.*)"', tests[1])):
-            return tests[3] if empty[1] else tests[2]
-        return None
+        return _tested(command)
 
     return rule
+
+
+def _tested(command: str) -> str | None:
+    """What a $(success,test ...) that compares nothing but texts says, as for $(cc-name); None for other commands."""
+    question = _IF_SUCCESS.fullmatch(command)
+    if question is None:
+        return None
+    if empty := re.fullmatch(r'test -z "([^"$`]*)"', question[1]):
+        return question[3] if empty[1] else question[2]
+    if same := re.fullmatch(r'test "?([\w.-]*)"? = "?([\w.-]+)"?', question[1]):
+        return question[2] if same[1] == same[2] else question[3]
+    return None
 
 
 _Kind = tuple[str, str, str]

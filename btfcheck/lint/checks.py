@@ -35,6 +35,7 @@ class Kernel:
         self.facts = facts
         self.loaded: list[Any] = [tree] if tree else self._tables()
         self.ways: dict[tuple[tuple[str, str], ...], _Ways] = {}  # by goals: several wishes share one search
+        self.advised = False  # whether the user was told what would find more
         for kconf in self.loaded:
             kconf.wrote = facts.release == header
 
@@ -375,14 +376,16 @@ def _search(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     from btfcheck.kconfig.changes import ways_out
 
     found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
-    lines = [
-        f"cannot all be had: {', '.join(c.goals)}; {c.symbol} has, in {c.clause.file}: {c.clause.text}"
-        for c in found.clashes
-    ]
+    lines = [clash_text(c) for c in found.clashes]
     ways = [text for way in found.ways if (text := way_text(way))]
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
     if len(ways) > _MOST_WAYS:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
+    if found.unknown:
+        lines.append(NOT_KNOWN)
+        if found.lacks_solver and not kernel.advised:
+            kernel.advised = True
+            lines.append(ADVICE)
     fragment: tuple[str, ...] = ()
     if found.ways and not found.ways[0].given_up:
         settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
@@ -395,12 +398,30 @@ def config_line(name: str, value: str) -> str:
     return f"# CONFIG_{name} is not set" if value == "n" else f"CONFIG_{name}={value}"
 
 
+NOT_KNOWN = "could not tell whether all of this can be had: no changes that grant it were found, nor a proof against it"
+ADVICE = "pip install 'btfcheck[solve]' installs what finds them, or proves that there are none"
+_MOST_LOST = 12  # names in one line; JSON has them all
+
+
+def clash_text(clash: Any) -> str:
+    """Why goals cannot be had together."""
+    tools = " with these tools" if clash.of_tools else ""
+    lines = [f"{symbol} has, in {place(c)}: {c.text}" for symbol, c in clash.lines]
+    return "; ".join([f"cannot all be had{tools}: {', '.join(clash.goals)}", *lines])
+
+
+def place(clause: Any) -> str:
+    """Where a clause stands."""
+    return f"{clause.file}:{clause.line}" if clause.line else str(clause.file)
+
+
 def way_text(way: Any) -> str:
     """A way out in words: what to set or install, what is given up and lost."""
     edits = list(dict.fromkeys(edit_text(e) for e in way.edits))
-    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
+    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits]) or "ask for it, and change nothing else"
     if way.lost:
-        text += f"; this loses {', '.join(way.lost)}"
+        more = f" and {len(way.lost) - _MOST_LOST} more" if len(way.lost) > _MOST_LOST else ""
+        text += f"; this loses {', '.join(way.lost[:_MOST_LOST])}{more}"
     if way.instead:
         text += f" (in place of LTO: {', '.join(way.instead)})"
     if way.unsure:

@@ -41,13 +41,31 @@ _DOES = {
 }
 
 
+_FAKE_RESOLVE = """\
+for word; do
+    [ "$last" = --btf ] && made=$word
+    last=$word
+done
+"""
+_RESOLVES = {
+    "writes": "cp $made $last.BTF",
+    "nothing": "exit 0",
+    "fails": "echo 'FAILED to sort BTF: Invalid argument' >&2; exit 255",
+    "warns": "echo 'WARN: resolve_btfids: unresolved symbol bpf_lost' >&2; cp $made $last.BTF",
+    "hangs": "exec sleep 600",
+    "spoils": "cp {spoilt} $last.BTF",
+    "cuts": "head -c 60 $made > $last.BTF",
+}
+
+
 class Scene(NamedTuple):
-    """An example's files: the kernel, the pahole, and the release to judge for."""
+    """An example's files: the kernel, the pahole, the release to judge for, and the resolve_btfids or ""."""
 
     elf: Path
     btf: Path
     pahole: str
     kernel: str
+    resolve: str = ""
 
 
 def scene(text: str, folder: Path) -> Scene:
@@ -66,7 +84,14 @@ def scene(text: str, folder: Path) -> Scene:
     if does != "is missing":
         body = _DOES[does].format(btf=folder / "made.btf")
         pahole = write(folder / "pahole", f"{_FAKE}cat {folder / 'says'} >&2\n{body}")
-    return Scene(folder / "vmlinux", folder / "made.btf", pahole, kernel)
+    resolve = next((line.removeprefix("resolve ") for line in lines if line.startswith("resolve ")), "")
+    if resolve:
+        path = folder / "resolve_btfids"
+        if resolve != "is missing":
+            (folder / "spoilt.btf").write_bytes(btf([["struct", "Option<u32>", "4"]]))
+            write(path, _FAKE_RESOLVE + _RESOLVES[resolve].format(spoilt=folder / "spoilt.btf"))
+        resolve = str(path)
+    return Scene(folder / "vmlinux", folder / "made.btf", pahole, kernel, resolve)
 
 
 def elf(lines: str) -> bytes:
