@@ -363,7 +363,8 @@ def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], told: l
     else:
         certainty = LIKELY
     reasons += [f"{catalogue.contexts[c.unless].about} (line {seen[c.unless]})" for c in turned]
-    reasons += told
+    if certainty != PROVEN:
+        reasons += told
     if hint and any(h.message.id.startswith("kernel-module-") for h in grown.hits):
         reasons.append(hint)
     return Group(causes, certainty, tuple(grown.hits), tuple(dict.fromkeys(reasons)))
