@@ -469,12 +469,14 @@ class Relocations:
 
 # -- separate debug files -------------------------------------------------------------------------------
 
+_INSTALLED_MODULE = re.compile(r"/(?P<path>lib/modules/[^/]+/.+\.ko)(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _HEX = re.compile(r"[0-9a-f]{4,}")
 
 
 def debug_file_candidates(image: Image, roots: tuple[str, ...] = DEBUG_ROOTS) -> list[str]:
     """Where the separate debug file of `image` may lie, in the order in which gdb looks: by build id below
-    each root, then by `.gnu_debuglink` beside the file, in `.debug/`, and below each root."""
+    each root, then by `.gnu_debuglink` beside the file, in `.debug/`, and below each root; for a kernel module at last
+    under its own path below each root, as Debian has it, and with .debug behind it."""
     places = by_build_id(image.build_id, roots)
     if image.debuglink:
         name = image.debuglink[0]
@@ -482,6 +484,9 @@ def debug_file_candidates(image: Image, roots: tuple[str, ...] = DEBUG_ROOTS) ->
         places += [os.path.join(folder, name), os.path.join(folder, ".debug", name)]
         places += [os.path.join(root, folder.lstrip("/"), name) for root in roots]
     own = os.path.realpath(image.path)
+    if module := _INSTALLED_MODULE.search(own):
+        places += [os.path.join(root, usr + module["path"] + ending)
+                   for root in roots for usr in ("", "usr/") for ending in ("", ".debug")]  # fmt: skip
     return [p for p in dict.fromkeys(places) if os.path.realpath(p) != own]
 
 

@@ -19,17 +19,23 @@ from typing import Any, NamedTuple
 from btfcheck import __version__
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Found(NamedTuple):
-    """What was found of one file: outcomes, and its elements of the JSON keys."""
+    """What was found of one file: outcomes, and its elements of the JSON keys.
+
+    `seen` are further files that the result depends on, there or not: places of separate debug files;
+    `strangers` those of them that belong to another build.
+    """
 
     outcomes: tuple[Outcome, ...]
     files: tuple[dict[str, Any], ...] = ()
     verdicts: tuple[dict[str, Any], ...] = ()
     encodings: tuple[dict[str, Any], ...] = ()
     compared: bool = False
+    seen: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
 
 
 class Cache:
@@ -61,7 +67,9 @@ class Cache:
     def get(self, key: str) -> Found | None:
         try:
             with open(self._place(key), encoding="ascii") as stream:
-                found = _unpack(json.load(stream))
+                found, identities = _unpack(json.load(stream))
+            if identities != [self._identity(path) for path in found.seen]:
+                return None
         except (OSError, ValueError, TypeError, KeyError, IndexError):
             return None
         self.hits += 1
@@ -73,7 +81,7 @@ class Cache:
             os.makedirs(os.path.dirname(self._place(key)), exist_ok=True)
             handle, beside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(self._place(key)))
             with open(handle, "w", encoding="ascii") as stream:
-                json.dump(_pack(found), stream)
+                json.dump([*_pack(found), [self._identity(path) for path in found.seen]], stream)
             os.replace(beside, self._place(key))
         except OSError as error:
             self.problem = f"--cache {self.folder}: {error.strerror or error}"
@@ -113,11 +121,13 @@ def _pack(found: Found) -> list[Any]:
     return [_FORMAT, list(found.outcomes), *found[1:]]
 
 
-def _unpack(data: list[Any]) -> Found:
-    if data[0] != _FORMAT:
-        raise ValueError(data[0])
-    outcomes = tuple(_outcome(row) for row in data[1])
-    return Found(outcomes, tuple(data[2]), tuple(data[3]), tuple(data[4]), bool(data[5]))
+def _unpack(data: list[Any]) -> tuple[Found, list[Any]]:
+    version, outcomes, files, verdicts, encodings, compared, seen, strangers, identities = data
+    if version != _FORMAT:
+        raise ValueError(version)
+    found = Found(tuple(_outcome(row) for row in outcomes), tuple(files), tuple(verdicts), tuple(encodings),
+                  bool(compared), tuple(seen), tuple(strangers))
+    return found, identities
 
 
 def _outcome(row: list[Any]) -> Outcome:

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from functools import cached_property
 
+from btfcheck import payload
 from btfcheck.dwarf.census import Census, census
 from btfcheck.dwarf.units import Debug
-from btfcheck.image import DEBUG_ROOTS, ET_REL, SHT_SYMTAB, Image, find_debug_file, open_image
+from btfcheck.image import DEBUG_ROOTS, ET_REL, Image, find_debug_file, open_image
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
+from btfcheck.trace.symbols import functions
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _BANNER = re.compile(rb"Linux version \d+\.\d+[^\0\n]{0,400}")
 _VERMAGIC = re.compile(rb"(?:^|\0)vermagic=([^\0 ]+)")
-_FUNCTION = 2  # STT_FUNC
 
 
 class Subject:
@@ -44,8 +44,7 @@ class Subject:
     @cached_property
     def banner(self) -> str:
         """A kernel's "Linux version ...", or ""."""
-        found = _BANNER.search(self.image.contents(".rodata"))
-        return found[0].decode("latin-1") if found else ""
+        return first_banner(self.image.contents(".rodata"))
 
     @property
     def uname(self) -> str:
@@ -54,7 +53,7 @@ class Subject:
 
     @property
     def release(self) -> Release | None:
-        return _parsed(self.banner) or _parsed(self.vermagic)
+        return released(self.banner) or released(self.vermagic)
 
     @cached_property
     def debug(self) -> Debug | None:
@@ -75,12 +74,17 @@ class Subject:
         return census(self.debug) if self.debug else None
 
     @cached_property
-    def functions(self) -> frozenset[str] | None:
-        """The functions in the symbol table, of which pahole encodes no others; None without a table."""
+    def symbols(self) -> dict[str, set[tuple[int, int]]] | None:
+        """The functions in the symbol table with their places; None without a table."""
         for image in (self.image, *([self.debug.image] if self.debug else [])):
-            if (found := function_symbols(image)) is not None:
+            if (found := functions(image)) is not None:
                 return found
         return None
+
+    @cached_property
+    def functions(self) -> frozenset[str] | None:
+        """The functions in the symbol table, of which pahole encodes no others; None without a table."""
+        return None if self.symbols is None else frozenset(self.symbols)
 
     def close(self) -> None:
         self.__dict__.pop("debug", None)
@@ -88,24 +92,15 @@ class Subject:
         self.image.close()
 
 
-def _parsed(text: str) -> Release | None:
+def first_banner(data: payload.Data | memoryview) -> str:
+    """"Linux version ..." as it stands in a kernel's read-only data, or ""."""
+    found = _BANNER.search(data)
+    return found[0].decode("latin-1") if found else ""
+
+
+def released(text: str) -> Release | None:
+    """The release that a banner or a vermagic names, None where it names none."""
     try:
         return parse(text)
     except UsageError:
         return None
-
-
-def function_symbols(image: Image) -> frozenset[str] | None:
-    """Names of STT_FUNC symbols; None when the file has no symbol table."""
-    table = image.section(".symtab")
-    if table is None or table.type != SHT_SYMTAB or not table.size or table.link >= len(image.sections):
-        return None
-    data = image.contents(table)
-    entry = struct.Struct(image.order + ("IBBHQQ" if image.bits == 64 else "IIIBBH"))
-    info = 1 if image.bits == 64 else 3
-    whole = data[: len(data) - len(data) % entry.size]
-    offsets = {row[0] for row in entry.iter_unpack(whole) if row[info] & 15 == _FUNCTION}
-    strings = bytes(image.contents(image.sections[table.link]))
-    return frozenset(
-        strings[at : strings.find(b"\0", at)].decode("utf-8", "backslashreplace") for at in offsets if at
-    )

@@ -135,7 +135,7 @@ def with_sections(data: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
     for name, (kind, contents) in sections.items():
         body += bytes(-len(body) % 8)
         link, info, entry = (order[".strtab"], 1, 24) if kind == 2 else (0, 0, 0)
-        rows.append([len(names), kind, 0, 0, len(body), len(contents), link, info, 8, entry])
+        rows.append([len(names), kind, 0, 0, len(body), len(contents), link, info, 4 if kind == 7 else 8, entry])
         names += name.encode() + b"\0"
         body += contents
     rows[names_at][1] = 3  # SHT_STRTAB, which libelf asks for
