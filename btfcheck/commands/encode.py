@@ -37,7 +37,7 @@ from btfcheck.release import Release, stated
 from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
 from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
-from btfcheck.trace.compare import Comparison, compare, names
+from btfcheck.trace.compare import Comparison, names
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -292,17 +292,15 @@ class Work:
 
     def compared(self, checked: Checked, made: Encoding | None, limits: dict[str, Any]) -> Comparison | None:
         """BTF against DWARF. What pahole says with -V is asked for only when functions are missing."""
-        census = self.subject.census
-        if checked.btf is None or not checked.complete or census is None:
+        if checked.btf is None or not checked.complete:
             return None
-        symbols = self.subject.functions
-        found = compare(checked.btf, census, below=self.below, symbols=symbols)
-        if made is not None and found.lost_functions:
+        found = self.subject.compare(checked.btf, self.below)
+        if made is not None and found is not None and found.lost_functions:
             path = self.subject.debug_path or self.subject.path
             said = encoding.left_out(made, path, self.release, base=self.base_path, **limits)
             if said is not None:
-                found = compare(checked.btf, census, below=self.below, symbols=symbols, left_out=said,
-                                complete=made.version >= encoding.SAYS_ALL)
+                complete = made.version >= encoding.SAYS_ALL
+                found = self.subject.compare(checked.btf, self.below, said, complete)
         return found
 
     def judge_present(self, place: str, report: Report) -> None:

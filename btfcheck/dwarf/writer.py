@@ -17,6 +17,7 @@ A file is described in lines; an indented line is a child of the one before it:
 `attribute=@label` refers to the line with `as label`: DW_FORM_ref4 inside a unit, DW_FORM_ref_addr out
 of it, DW_FORM_ref_sig8 to a type unit's own label; `attribute=0x10!ref4` sets a number and its form
 (or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect).
+`location=0x5401!exprloc` has the bytes of the expression in that order.
 Numbers take DW_FORM_data1 to data8 (low_pc an address), quoted texts DW_FORM_string, `attribute=yes`
 is DW_FORM_flag_present.
 """
@@ -35,10 +36,6 @@ _LANGUAGE_NAMES = {"C": 0x03, "Rust": 0x19, "asm": 0x1D, "C++": 0x04}
 _UNIT_TAGS = {"compile": "compile_unit", "partial": "partial_unit", "type": "type_unit",
               "skeleton": "skeleton_unit"}  # fmt: skip
 _UNIT_TYPES = {"compile": 1, "type": 2, "partial": 3, "skeleton": 4}
-_EXTRA_ATTRIBUTES = {
-    "byte_size": 0x0B, "encoding": 0x3E, "data_member_location": 0x38, "prototyped": 0x27, "external": 0x3F,
-    "upper_bound": 0x2F, "high_pc": 0x12, "const_value": 0x1C, "inline": 0x20, "location": 0x02,
-}  # fmt: skip
 
 
 @dataclass
@@ -154,7 +151,7 @@ def _die(words: list[str]) -> Die:
 
 
 def _attribute(key: str) -> int:
-    return AT.get(key) or _EXTRA_ATTRIBUTES.get(key) or int(key, 0)
+    return AT.get(key) or int(key, 0)
 
 
 def build(described: File | str) -> bytes:
@@ -284,6 +281,9 @@ class _Builder:
         amount = int(text, 0)
         if name:
             kind = FORM[name] if name in FORM else int(name, 0)
+            if name == "exprloc":
+                expression = amount.to_bytes(amount.bit_length() + 7 >> 3, "big")
+                return kind, _leb(len(expression)) + expression
             size = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x13: 4, 0x14: 8, 0x10: self.ref_size(unit), 0x20: 8,
                     0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4, 0x1C: 4}.get(kind)
             return kind, _leb(amount) if size is None else amount.to_bytes(size, self.byte_order)
