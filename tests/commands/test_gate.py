@@ -379,6 +379,18 @@ def test_a_boot_image_is_paired_with_its_vmlinux(
     assert {o["status"] for o in data["outcomes"] if o["rule"] == "BTF531"} == {"ok"}
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_unpacked_image_package(debug: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(tmp_path)
+    root = tmp_path / "root"
+    boot_image(root / "boot/vmlinuz-6.12.117")
+    (root / "usr/lib/debug/.build-id/ab").mkdir(parents=True)
+    vmlinux = root / "boot/vmlinux-6.12.117"
+    vmlinux.rename(root / f"usr/lib/debug/.build-id/ab/{'ab' * 19}.debug") if debug else vmlinux.unlink()
+    code, data = gate(capsys, str(root))
+    assert (code, len(data["verdicts"]), data["build"]["compared"]) == (0, 3, 2 + debug)
+
+
 def test_the_vmlinux_of_another_build_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     installed(tmp_path)
     boot = tmp_path / "root/boot"
