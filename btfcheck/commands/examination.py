@@ -140,7 +140,7 @@ class _Examination:
     def scan(self, path: str) -> None:
         task = self.task
         result = scan(path, roots=task.roots)
-        against = _against(self.args.config, self.args.no_probe, task.release, task.variables,
+        against = _against(self.args.config, self.args.no_probe or self.args.foreign, task.release, task.variables,
                            task.base or task.path)
         self.outcomes += against.outcomes(result, task.name)
         self.files.append(file_data(result, against.cases if result.rust else ()))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Judge a built kernel: one verdict on its configuration, its debug information and its BTF.
 
-Takes a build directory, an unpacked debug package, or a vmlinux and the directory of its modules. Runs check
-(configuration and tools, where a configuration is found), scan (Rust in C units), validate (does the kernel take
-the BTF, of modules on that vmlinux), compares each file's BTF with its debug information, and encodes where
-asked, or where a file has debug information and no BTF.
+Takes a build directory, an unpacked debug package, a vmlinux and the directory of its modules, or an installed
+kernel, whose boot image and stripped modules are paired with their debug files by build id. Runs check (configuration
+and tools, where a configuration is found; the tools of this machine count for a build directory, or with VAR=VALUE),
+scan (Rust in C units), validate (does the kernel take the BTF, of modules on that vmlinux), compares each file's BTF
+with its debug information, and encodes where asked, or where a file has debug information and no BTF.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from btfcheck.formats.style import printable
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.gate.places import Kernel, Place, debug_vmlinux, find_config, kernel, locate
 from btfcheck.gate.pool import each, executor
-from btfcheck.gate.stale import staleness
+from btfcheck.gate.stale import is_build, staleness
+from btfcheck.gate.subject import released
 from btfcheck.model import InputError, Location, Outcome, Report, Severity, Status, UsageError
 from btfcheck.release import Release, stated
 
@@ -116,13 +118,14 @@ def _tasks(
     """(what is to be done, debug files of other builds); the report gets what is known of the build before that."""
     place = locate(inputs, args.installed, args.root, args.debug_root)
     vmlinux = place.vmlinux
-    about, release = identity(vmlinux, args.kernel)
+    about, release = identity(vmlinux, args.kernel, args.config)
     config = args.config or find_config(vmlinux, place.root, about.uname) or _inside(vmlinux)
-    wants = _check(config, args, variables, report, console)
+    foreign = not (is_build(vmlinux) or variables)
+    wants = _check(config, args, variables, foreign, report, console)
     report.outcomes += staleness(vmlinux, config, about, place.modules, fixes().get("BTF530", ""))
     console.part(report.outcomes)
     debug, strangers = debug_vmlinux(vmlinux, about, place.roots) if about.bare else ("", [])
-    first = _task(place, about, release, debug, args, variables, config, wants)
+    first = _task(place, about, release, debug, args, variables, config, wants, foreign)
     modules = [first._replace(path=path, name=os.path.relpath(path, place.root), base=vmlinux, boot=False)
                for path in place.modules]  # fmt: skip
     report.data["build"] = {
@@ -178,7 +181,7 @@ def _tools(task: Task) -> list[str]:
 
 def _task(
     place: Place, about: Kernel, release: Release, debug: str, args: argparse.Namespace, variables: dict[str, str],
-    config: str | None, wants: bool,
+    config: str | None, wants: bool, foreign: bool,
 ) -> Task:
     """The task for vmlinux itself; those of the modules differ in path, name and base."""
     from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
@@ -188,7 +191,8 @@ def _task(
         variables = {**variables, "RESOLVE_BTFIDS": show(tools.commands["RESOLVE_BTFIDS"])}
     btf, refused = _own_btf(place.vmlinux, release)
     options = {name: getattr(args, name) for name in _OPTIONS}
-    options |= {"config": config, "jobs": 1, "external": False, "debug_root": place.roots}
+    options |= {"config": config, "jobs": 1, "external": False, "debug_root": place.roots,
+                "foreign": foreign and not (args.encode or args.pahole)}  # fmt: skip
     return Task(
         place.vmlinux, os.path.basename(place.vmlinux), "", str(release), about.uname, btf, refused, wants,
         about.boot or bool(debug), debug, place.roots,
@@ -207,10 +211,14 @@ def _own_btf(vmlinux: str, release: Release) -> tuple[bool, bool]:
     return True, not verdict.accepted
 
 
-def identity(vmlinux: str, wanted: str | None) -> tuple[Kernel, Release]:
+def identity(vmlinux: str, wanted: str | None, config: str | None) -> tuple[Kernel, Release]:
     """(what vmlinux says of itself, the release to judge for). Raises InputError when nothing tells."""
+    from btfcheck.config import read
+
     about = kernel(vmlinux)
     release = stated(wanted) if wanted else about.release
+    if release is None and config:
+        release = released(read(config).release)
     if release is None:
         raise InputError(f"{vmlinux}: which kernel release it is is not known: give --kernel")
     return about, release
@@ -253,16 +261,21 @@ def _few(names: list[str]) -> tuple[str, ...]:
 
 
 def _check(
-    config: str | None, args: argparse.Namespace, variables: dict[str, str], report: Report, console: Console
+    config: str | None, args: argparse.Namespace, variables: dict[str, str], foreign: bool, report: Report,
+    console: Console,
 ) -> bool:
-    """The verb check, where there is a configuration; does that one ask for BTF?"""
+    """The verb check, where there is a configuration; does that one ask for BTF?
+
+    What was built elsewhere (`foreign`) owes nothing to the compilers of this machine: only what it recorded counts.
+    """
     if config is None:
         console.detail("no configuration was found; --config names one")
         return False
     from btfcheck.commands.check import check_config
     from btfcheck.config import read
 
-    found = check_config(config, kernel=args.kernel, variables=variables, probe=not args.no_probe)
+    probe = not (args.no_probe or foreign)
+    found = check_config(config, kernel=args.kernel, variables=variables, probe=probe)
     report.outcomes += found.outcomes
     fact = read(config).get("DEBUG_INFO_BTF")
     return fact is not None and fact.value == "y"

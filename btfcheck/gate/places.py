@@ -64,7 +64,8 @@ def locate(inputs: Sequence[str], installed: str | None, root: str, debug_roots:
         return Place(first, modules_below(folder) if folder else [], folder, roots)
     if len(inputs) == 2:
         raise UsageError(f"gate: {first} is a directory; with a directory of modules, vmlinux is to be named")
-    return Place(_vmlinux_below(first), modules_below(first), first, roots)
+    own = tuple(place for root in DEBUG_ROOTS if os.path.isdir(place := os.path.join(first, root.lstrip("/"))))
+    return Place(_vmlinux_below(first), modules_below(first), first, (*own, *roots))
 
 
 def modules_below(folder: str) -> list[str]:
@@ -73,11 +74,13 @@ def modules_below(folder: str) -> list[str]:
 
 
 def _vmlinux_below(folder: str) -> str:
-    """The vmlinux of a build directory, or the only one of an unpacked package."""
+    """The vmlinux of a build directory, or the only one of an unpacked package, else its only boot image."""
     own = os.path.join(folder, "vmlinux")
     if os.path.isfile(own):
         return own
-    found = [p for p in source.files_below(folder) if os.path.basename(p).startswith("vmlinux") and _is_elf(p)]
+    names = [p for p in source.files_below(folder) if os.path.basename(p).startswith("vmlinu")]
+    found = [p for p in names if os.path.basename(p).startswith("vmlinux") and _is_elf(p)]
+    found = found or [p for p in names if os.path.basename(p).startswith("vmlinuz")]
     if not found:
         raise InputError(f"{folder}: one vmlinux is wanted, there is none")
     if len(found) > 1:

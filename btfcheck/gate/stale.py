@@ -39,7 +39,7 @@ def staleness(vmlinux: str, config: str | None, kernel: Kernel, modules: Sequenc
             locations=(Location(vmlinux), *(Location(sign.path) for sign in signs)), fix=fix,
             notes=tuple(note for sign in signs for note in sign.notes),
         )]  # fmt: skip
-    return outcomes + (_older_modules(vmlinux, modules, fix) if _is_build(vmlinux) else [])
+    return outcomes + (_older_modules(vmlinux, modules, fix) if is_build(vmlinux) else [])
 
 
 def _signs(vmlinux: str, config: str | None, kernel: Kernel) -> Iterator[Sign]:
@@ -54,7 +54,7 @@ def _signs(vmlinux: str, config: str | None, kernel: Kernel) -> Iterator[Sign]:
         if _value(written, "IKCONFIG") == "y" and not kernel.boot:
             settled = True
             yield from _other_config(vmlinux, config, written)
-    if not _is_build(vmlinux):
+    if not is_build(vmlinux):
         return
     release = _line(os.path.join(folder, "include/config/kernel.release"))
     if release and kernel.uname and release != kernel.uname:
@@ -69,7 +69,7 @@ def _signs(vmlinux: str, config: str | None, kernel: Kernel) -> Iterator[Sign]:
         yield Sign(f"older than {', '.join(newer)}", os.path.join(folder, newer[0]))
 
 
-def _is_build(vmlinux: str) -> bool:
+def is_build(vmlinux: str) -> bool:
     """Whether make built it here; packages and copies have no such files beside it."""
     folder = os.path.dirname(os.path.abspath(vmlinux))
     return os.path.basename(vmlinux) == "vmlinux" and any(

@@ -184,6 +184,31 @@ def test_a_sound_build_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert {row["lost_types"] for row in data["encodings"]} == {0}
 
 
+def test_tools_of_this_machine_are_no_matter_for_what_was_built_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = fresh(tmp_path / "build")
+    probed = {"BTF210", "BTF222"}
+    for words, expected in (([str(build.folder)], True), (["PAHOLE=/nonexistent/pahole"], True), ([], False)):
+        if words != [str(build.folder)]:
+            installed_at = tmp_path / "package/vmlinux-6.12.117"
+            installed_at.parent.mkdir(exist_ok=True)
+            installed_at.write_bytes(build.vmlinux.read_bytes())
+            words = [str(installed_at), "--config", str(build.config), *words]
+        main(["gate", "--output", "json", "-j1", *words])
+        found = json.loads(capsys.readouterr().out)["outcomes"]
+        status = {o["status"] for o in found if o["rule"] in probed}
+        assert (status != {"skip"}) is expected, words
+
+
+def test_the_release_of_the_configuration_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.vmlinux.write_bytes(with_sections(build.vmlinux.read_bytes(), {".rodata": (1, b"")}))
+    assert gate(capsys, str(build.vmlinux))[0] == 3
+    code, data = gate(capsys, str(build.vmlinux), "--config", str(build.config))
+    assert (code, data["build"]["release"]) == (0, "6.12.117")
+
+
 def test_the_summary_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = fresh(tmp_path / "build")
     assert main(["gate", str(build.folder), "--no-probe", "-j1"]) == 0
@@ -352,6 +377,18 @@ def test_a_boot_image_is_paired_with_its_vmlinux(
     assert (code, data["build"]["compared"], bool(data["build"]["debug"])) == (0, 2 + found, found)
     assert {o["rule"]: o["status"] for o in data["outcomes"]}["BTF534"] == ("ok" if found else "unknown")
     assert {o["status"] for o in data["outcomes"] if o["rule"] == "BTF531"} == {"ok"}
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_unpacked_image_package(debug: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(tmp_path)
+    root = tmp_path / "root"
+    boot_image(root / "boot/vmlinuz-6.12.117")
+    (root / "usr/lib/debug/.build-id/ab").mkdir(parents=True)
+    vmlinux = root / "boot/vmlinux-6.12.117"
+    vmlinux.rename(root / f"usr/lib/debug/.build-id/ab/{'ab' * 19}.debug") if debug else vmlinux.unlink()
+    code, data = gate(capsys, str(root))
+    assert (code, len(data["verdicts"]), data["build"]["compared"]) == (0, 3, 2 + debug)
 
 
 def test_the_vmlinux_of_another_build_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
