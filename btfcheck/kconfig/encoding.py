@@ -25,7 +25,7 @@ YES, NO = 1, -1
 _TRISTATES = (kl.BOOL, kl.TRISTATE)
 _NUMBERS = (kl.INT, kl.HEX)
 # Which compiler, linker and assembler there is; with another one every other answer changes too.
-_PROGRAM = re.compile(r"(CC|LD|AS)_IS_\w+|(GCC|CLANG|LD|LLD|AS)_VERSION")
+PROGRAM = re.compile(r"(CC|LD|AS)_IS_\w+|(GCC|CLANG|LD|LLD|AS)_VERSION")
 
 
 class Move(NamedTuple):
@@ -225,7 +225,7 @@ class Encoding(Gates):
         if symbol.orig_type not in _TRISTATES:
             return NO, NO
         value = symbol.given
-        if _PROGRAM.fullmatch(symbol.name):
+        if PROGRAM.fullmatch(symbol.name):
             other = self.new()
             made = self.pick(self._told(symbol), _literal(value == "y"), other)
             return made, made
@@ -437,7 +437,7 @@ class Encoding(Gates):
             return [(YES, now)]
         number = int(now)
         others = {n for n in _near(symbol) if n > 0} - {number}
-        if _PROGRAM.fullmatch(symbol.name) and not number:
+        if PROGRAM.fullmatch(symbol.name) and not number:
             found = [(self.new(), str(n)) for n in (0, *sorted(others))]
             self.exactly_one([when for when, _ in found])
             self.clauses.append([-self._told(symbol), found[0][0]])
