@@ -70,6 +70,8 @@ def symbol_page(data: dict[str, Any], style: Style) -> Iterator[str]:
         yield f"  cannot all be had{tools}: {', '.join(clash['goals'])}"
         for clause in clash["lines"]:
             yield f"    {clause['symbol']} has, in {_place(clause)}: {printable(clause['text'])}"
+        if clash["hint"]:
+            yield f"    {clash['hint']}"
     for number, way in enumerate(data["ways_out"][:_MOST_WAYS], 1):
         yield f"  {number}. {printable(way['text'])}"
     if len(data["ways_out"]) > _MOST_WAYS:
@@ -81,6 +83,8 @@ def symbol_page(data: dict[str, Any], style: Style) -> Iterator[str]:
 def _answers(symbol: dict[str, Any]) -> Iterator[str]:
     wanted = symbol["wanted"]
     if symbol["name"] not in wanted:
+        if symbol["now"]["kind"] == "toolchain":
+            yield "  the tools decide it; no configuration sets it"
         return
     others = ", ".join(f"{n}={v}" for n, v in wanted.items() if n != symbol["name"])
     beside = f" beside {others}" if others else ""

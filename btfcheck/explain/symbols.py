@@ -11,7 +11,16 @@ import kconfiglib as kl
 from btfcheck.kconfig.changes import Clash, Way, Ways, ways_out
 from btfcheck.kconfig.state import State
 from btfcheck.kconfig.why import Clause, Leaf, Why, leaf, why
-from btfcheck.lint.checks import ADVICE, NOT_KNOWN, Kernel, clash_text, edit_text, origin_words, way_text
+from btfcheck.lint.checks import (
+    ADVICE,
+    NOT_KNOWN,
+    OTHER_TOOLS,
+    Kernel,
+    clash_text,
+    edit_text,
+    origin_words,
+    way_text,
+)
 from btfcheck.lint.engine import Facts
 
 _MOST_DEPENDENTS = 4000  # looked at when asking who loses
@@ -47,8 +56,8 @@ def explain(kernel: Kernel, facts: Facts, name: str, goals: Mapping[str, str]) -
         return None
     values = kernel.values(live=True)
     now, selectors, losers = _as_it_is(kconfigs[0], name, values, facts.complete)
-    if kconfigs[0].syms[name].orig_type not in (kl.BOOL, kl.TRISTATE):
-        goals = {n: v for n, v in goals.items() if n != name}  # a number or a string: not to be had by asking
+    if kconfigs[0].syms[name].orig_type not in (kl.BOOL, kl.TRISTATE) or name in kconfigs[0].leaves:
+        goals = {n: v for n, v in goals.items() if n != name}  # a number, or what tools decide: not to be had by asking
 
     def ask(symbol: str) -> tuple[Why, ...]:
         others = values | {n: v for n, v in goals.items() if n != symbol}
@@ -136,7 +145,8 @@ def clash_data(clash: Clash) -> dict[str, Any]:
     lines = [clause_data(symbol, clause) for symbol, clause in clash.lines]
     first = lines[0] if lines else None
     return {"text": clash_text(clash), "goals": list(clash.goals), "symbol": first and first["symbol"],
-            "clause": first, "lines": lines, "of_tools": clash.of_tools}
+            "clause": first, "lines": lines, "of_tools": clash.of_tools,
+            "hint": OTHER_TOOLS if clash.of_tools else ""}
 
 
 def _unsettled(answer: Answer) -> list[str]:
