@@ -13,7 +13,7 @@ import stat
 import struct
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
 from types import TracebackType
@@ -422,6 +422,33 @@ class Relocations:
         for index in self._at(offset):
             number = self._applied(index, number)
         return number & (1 << 8 * size) - 1
+
+    def ascending(self) -> Callable[[int, int, int], int]:
+        """The function `value`, quicker where it is asked for ascending offsets, as a walk does."""
+        image = self._image
+        own_order = image.little == (sys.byteorder == "little")
+        if not self._explicit or image.bits == 32 or not own_order or image.machine in (*_ADDS, _MIPS):
+            return self.value
+        whole = self._data[: self._whole]
+        offsets, kinds, addends = self._offsets, whole.cast("Q")[1::3], whole.cast("q")[2::3]
+        absolute = _ABSOLUTE.get(image.machine, ())
+        bases: dict[int, int] = {}  # r_info -> value of its symbol
+        at, count = 0, len(offsets)
+
+        def value(offset: int, raw: int, size: int) -> int:
+            nonlocal at
+            at = bisect_left(offsets, offset, at, min(at + 64, count))
+            if at >= count or offsets[at] != offset:
+                at = bisect_left(offsets, offset)
+            if at < count and offsets[at] == offset:
+                info = kinds[at]
+                if info not in bases and info & 0xFFFFFFFF in absolute:
+                    bases[info] = self._symbol(info >> 32)
+                if info in bases:
+                    return (bases[info] + addends[at]) & (1 << 8 * size) - 1
+            return self.value(offset, raw, size)
+
+        return value
 
     def _applied(self, index: int, number: int) -> int:
         entry = self._entry.unpack_from(self._data, index * self._entry.size)

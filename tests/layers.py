@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
     {"toolchain"},
     {"config"},
     {"image"},
-    {"payload", "release"},
+    {"files", "payload", "release"},
     {"model"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

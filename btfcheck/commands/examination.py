@@ -24,7 +24,7 @@ from btfcheck.image import debug_file_candidates, open_image
 from btfcheck.model import InputError, Outcome, Report, Severity, Status
 from btfcheck.release import Release
 from btfcheck.release import parse as parse_release
-from btfcheck.trace.compare import compare, names
+from btfcheck.trace.compare import names
 
 
 class Task(NamedTuple):
@@ -203,15 +203,15 @@ class _Examination:
 
     def compare(self, subject: Subject | None, checked: Checked) -> None:
         about = self.about("the BTF in the file")
-        census = subject.census if subject is not None else None
-        if checked.btf is None or not checked.complete or census is None or not (census.c or census.problems):
+        task = self.task
+        below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
+        found = None
+        if subject is not None and checked.btf is not None and checked.complete:
+            found = subject.compare(checked.btf, below)
+        if found is None:
             why = "no debug information to compare with" if checked.complete else "its BTF cannot be read as a whole"
             self.outcomes.append(about.outcome("BTF514", Status.SKIP, Severity.NOTE, why))
             return
-        assert subject is not None
-        task = self.task
-        below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
-        found = compare(checked.btf, census, below=below, symbols=subject.functions)
         self.compared = True
         self.outcomes += judge.of_comparison(about, found)
         self.encodings.append(judge.data(task.path, about, None, checked.verdict, found))

@@ -81,8 +81,12 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     tasks, strangers = _tasks(inputs, args, variables, report, console)
     cache = Cache(args.cache, args.rehash) if args.cache else None
     bare: list[str] = []
-    with console.progress("gating", sum(_weight(t) for t in tasks)) as advance:
-        for task, found in _examined(tasks, cache, args):
+    keys, known = _known(tasks, cache)
+    todo = [task for task in tasks if task not in known]
+    with console.progress("gating", sum(map(_weight, todo))) as advance:
+        for task, found in _examined(tasks, known, args):
+            if cache and task not in known and not any(o.status is Status.ERROR for o in found.outcomes):
+                cache.put(keys[task], found)
             report.outcomes += found.outcomes
             for key in ("files", "verdicts", "encodings"):
                 report.data[key] += getattr(found, key)
@@ -90,12 +94,14 @@ def run(args: argparse.Namespace, console: Console) -> Report:
             strangers += found.strangers
             bare += [task.name for o in found.outcomes if o.rule == "BTF514" and o.status is Status.SKIP]
             console.part(found.outcomes)
-            advance(_weight(task), task.name)
+            advance(0 if task in known else _weight(task), task.name)
     if cache and cache.problem:
         console.info(f"btfcheck: results are not kept: {cache.problem}")
     if cache:
         report.data["build"]["cached"] = cache.hits
-    report.outcomes += _without_debug(bare, strangers, len(tasks), tasks[0].roots)
+    unseen = _without_debug(bare, strangers, len(tasks), tasks[0].roots)
+    report.outcomes += unseen
+    console.part(unseen)
     console.part([], body(report, console.style))
     if not report.data["verdicts"] and not report.data["encodings"] and not any(
         o.status in (Status.FINDING, Status.ERROR) for o in report.outcomes
@@ -114,6 +120,7 @@ def _tasks(
     config = args.config or find_config(vmlinux, place.root, about.uname) or _inside(vmlinux)
     wants = _check(config, args, variables, report, console)
     report.outcomes += staleness(vmlinux, config, about, place.modules, fixes().get("BTF530", ""))
+    console.part(report.outcomes)
     debug, strangers = debug_vmlinux(vmlinux, about, place.roots) if about.bare else ("", [])
     first = _task(place, about, release, debug, args, variables, config, wants)
     modules = [first._replace(path=path, name=os.path.relpath(path, place.root), base=vmlinux, boot=False)
@@ -133,22 +140,24 @@ def _weight(task: Task) -> int:
         return 0
 
 
-def _examined(tasks: list[Task], cache: Cache | None, args: argparse.Namespace) -> Iterator[tuple[Task, Found]]:
-    """The results in the order of the tasks; those that the cache has are not computed."""
-    tools = _tools(tasks[0]) if cache else []
-    keys = {task: cache.key([*_files(task), *tools], task) for task in tasks} if cache else {}
-    known = {task: found for task, key in keys.items() if cache and (found := cache.get(key))}
+def _known(tasks: list[Task], cache: Cache | None) -> tuple[dict[Task, str], dict[Task, Found]]:
+    """(the name of each result in the cache, the results that it has)"""
+    if cache is None:
+        return {}, {}
+    tools = _tools(tasks[0])
+    keys = {task: cache.key([*_files(task), *tools], task) for task in tasks}
+    return keys, {task: found for task, key in keys.items() if (found := cache.get(key))}
+
+
+def _examined(
+    tasks: list[Task], known: dict[Task, Found], args: argparse.Namespace
+) -> Iterator[tuple[Task, Found]]:
+    """The results in the order of the tasks; those that are known are not computed."""
     todo = [task for task in tasks if task not in known]
     with executor(args.executor, min(args.jobs, len(todo))) as pool:
         fresh = each(pool, examine, todo)
         for task in tasks:
-            if task in known:
-                yield task, known[task]
-                continue
-            _, found = next(fresh)
-            if cache and not any(o.status is Status.ERROR for o in found.outcomes):
-                cache.put(keys[task], found)
-            yield task, found
+            yield (task, known[task]) if task in known else next(fresh)
 
 
 def _files(task: Task) -> list[str]:
@@ -269,7 +278,8 @@ def body(report: Report, style: Style) -> Iterator[str]:
                     for row in report.data["policy"])
         return
     build = report.data["build"]
-    yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {build['modules']} modules"
+    modules = _number(build["modules"], "module")
+    yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {modules}"
     yield from (f"  {name:10}{text}" for name, text in _rows(report, build))
     if build.get("cached"):
         yield f"  {build['cached']} results were taken from the cache"
@@ -283,17 +293,22 @@ def _rows(report: Report, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for language, n in file["units"].items():
             units[language] = units.get(language, 0) + n
     told = ", ".join(f"{n} {language}" for language, n in units.items()) or "no debug information"
-    yield "scan", f"{len(data['files'])} files; units: {told}"
-    accepted = sum(v["accepted"] is True for v in data["verdicts"])
-    yield "validate", f"{accepted} of {len(data['verdicts'])} with BTF accepted"
+    yield "scan", f"{_number(len(data['files']), 'file')}; units: {told}"
+    verdicts = [v["accepted"] is True for v in data["verdicts"]]
+    yield "validate", f"{sum(verdicts)} of {len(verdicts)} with BTF accepted" if verdicts else "no file has BTF"
     rows = [row for row in data["encodings"] if "result" not in row and "rust_types" in row]
     counts = (("from Rust", "rust_types"), ("clashes", "clashes"), ("types lost", "lost_types"),
               ("functions lost", "lost_functions"))  # fmt: skip
     lost = ", ".join(f"{n} {words}" for words, key in counts if (n := sum(row[key] for row in rows)))
-    yield "compare", f"{len(rows)} files with their debug information" + (f": {lost}" if rows and lost else "")
+    compared = f"{_number(len(rows), 'file')} with their debug information" + (f": {lost}" if lost else "")
+    yield "compare", compared if rows else "no file has both BTF and debug information"
     encoded = [row for row in data["encodings"] if "result" in row]
     if encoded:
         results: dict[str, int] = {}
         for row in encoded:
             results[row["result"]] = results.get(row["result"], 0) + 1
         yield "encode", ", ".join(f"{n} {result}" for result, n in results.items())
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from btfcheck.commands import split_variables
+from btfcheck.commands.arguments import count, versions
 from btfcheck.dwarf.judge import KINDS
 from btfcheck.dwarf.leaks import ScanResult, scan
 from btfcheck.formats.style import printable
@@ -39,37 +40,20 @@ EXAMPLES = """\
 # Below this the start of a pool costs more than it saves.
 _POOL_FROM = 64 << 20
 _PACKED = re.compile(r"(\.ko|\.debug|^vmlinux.*|\.o)\.(gz|xz|zst|bz2|lzma|lz4|lzo)$")
-_VERSION = re.compile(r"v?1\.(\d{1,3})|(1\d\d)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", metavar="FILE | DIR | VAR=VALUE", nargs="+")
-    parser.add_argument("--pahole-version", metavar="V[,V]...", type=_versions, default=[],
+    parser.add_argument("--pahole-version", metavar="V[,V]...", type=versions, default=[],
                         help="judge for these versions of pahole (default: ask the one that make would run)")
     parser.add_argument("--kernel", metavar="RELEASE", help="the release that the files belong to")
     parser.add_argument("--config", metavar="FILE", help="take the recorded pahole version from this .config")
-    parser.add_argument("--examples", metavar="N", type=_count, default=5,
+    parser.add_argument("--examples", metavar="N", type=count, default=5,
                         help="places to show for each kind and file (default: 5)")
     parser.add_argument("--walk-all", action="store_true",
                         help="walk every unit, also those that can hold nothing")
     parser.add_argument("--debug-root", metavar="DIR", action="append", default=[],
                         help="look for separate debug files below DIR too (repeatable)")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return int(text)
-
-
-def _versions(text: str) -> list[int]:
-    found = []
-    for word in text.split(","):
-        match = _VERSION.fullmatch(word.strip())
-        if not match:
-            raise argparse.ArgumentTypeError(f"{word!r} is not a version of pahole, as in 1.28")
-        found.append(100 + int(match[1]) if match[1] else int(match[2]))
-    return found
 
 
 def run(args: argparse.Namespace, console: Console) -> Report:

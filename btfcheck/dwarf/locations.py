@@ -22,6 +22,17 @@ _EXPRESSIONS = frozenset(FORM[n] for n in ("exprloc", "block", "block1"))
 # Calling conventions by ELF machine: DWARF numbers of the registers that hold the first arguments.
 ARGUMENTS = {62: (5, 4, 1, 2, 8, 9), 183: (0, 1, 2, 3, 4, 5, 6, 7), 243: (10, 11, 12, 13, 14, 15, 16, 17)}
 
+_NAMES = {
+    62: ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16))),
+    183: tuple(f"x{n}" for n in range(31)),
+}
+
+
+def register_name(machine: int, number: int) -> str:
+    """What people call a register that DWARF numbers."""
+    names = _NAMES.get(machine, ())
+    return names[number] if number < len(names) else f"register {number}"
+
 
 def register(entry: Entry, expected: int) -> int | None:
     """The register in which a parameter comes, as pahole 1.28 and later read it; None where nothing says.

@@ -2,21 +2,21 @@
 """Results of files that did not change, kept from run to run.
 
 One small file for each result, named by the hash of all that it depends on; it is written beside and renamed,
-so that two runs at once, a kill or a full disk never leave half of one. What cannot be read is computed anew.
+so that two runs at once, a kill or a full disk never leave half of one. What cannot be read, or is not what was
+written, is computed anew.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from btfcheck import __version__
+from btfcheck.files import write_whole
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 
 _FORMAT = 2
@@ -67,30 +67,32 @@ class Cache:
     def get(self, key: str) -> Found | None:
         try:
             with open(self._place(key), encoding="ascii") as stream:
-                found, identities = _unpack(json.load(stream))
+                digest, _, text = stream.read().partition("\n")
+            if digest != _digest(key, text):
+                return None
+            found, identities = _unpack(json.loads(text))
             if identities != [self._identity(path) for path in found.seen]:
                 return None
-        except (OSError, ValueError, TypeError, KeyError, IndexError):
+        except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
             return None
         self.hits += 1
         return found
 
     def put(self, key: str, found: Found) -> None:
-        beside = ""
+        text = json.dumps([*_pack(found), [self._identity(path) for path in found.seen]])
         try:
             os.makedirs(os.path.dirname(self._place(key)), exist_ok=True)
-            handle, beside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(self._place(key)))
-            with open(handle, "w", encoding="ascii") as stream:
-                json.dump([*_pack(found), [self._identity(path) for path in found.seen]], stream)
-            os.replace(beside, self._place(key))
+            write_whole(self._place(key), f"{_digest(key, text)}\n{text}".encode("ascii"))
         except OSError as error:
             self.problem = f"--cache {self.folder}: {error.strerror or error}"
-            if beside:
-                with contextlib.suppress(OSError):
-                    os.unlink(beside)
 
     def _place(self, key: str) -> str:
         return os.path.join(self.folder, key[:2], f"{key[2:]}.json")
+
+
+def _digest(key: str, text: str) -> str:
+    """What tells an entry that was damaged, or that stands in another one's place."""
+    return hashlib.sha256(f"{key}\n{text}".encode("ascii")).hexdigest()
 
 
 def _content(path: str) -> str:

@@ -10,6 +10,7 @@ still to be evaluated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -23,12 +24,8 @@ Options = list[tuple[int, str]]  # (when, text)
 YES, NO = 1, -1
 _TRISTATES = (kl.BOOL, kl.TRISTATE)
 _NUMBERS = (kl.INT, kl.HEX)
-# What one program can be: exactly one of each row is y; a version is 0 where its program is not the one.
-_PROGRAMS = (
-    {"CC_IS_GCC": ("GCC_VERSION",), "CC_IS_CLANG": ("CLANG_VERSION",)},
-    {"LD_IS_BFD": ("LD_VERSION",), "LD_IS_LLD": ("LLD_VERSION",)},
-    {"AS_IS_GNU": (), "AS_IS_LLVM": ()},
-)  # fmt: skip
+# Which compiler, linker and assembler there is; with another one every other answer changes too.
+_PROGRAM = re.compile(r"(CC|LD|AS)_IS_\w+|(GCC|CLANG|LD|LLD|AS)_VERSION")
 
 
 class Move(NamedTuple):
@@ -113,9 +110,6 @@ class Encoding(Gates):
         self._line_literals: dict[Any, int] = {}
         self.modules = self.value(kconf.modules)[0]
         self.granted = {name: self._has(kconf.syms[name], value) for name, value in goals.items()}
-        for of in _PROGRAMS:
-            self._one_program(of)
-        self._settle()
 
     def _settle(self) -> None:
         for symbol in self._todo:  # grows while it runs
@@ -231,6 +225,10 @@ class Encoding(Gates):
         if symbol.orig_type not in _TRISTATES:
             return NO, NO
         value = symbol.given
+        if _PROGRAM.fullmatch(symbol.name):
+            other = self.new()
+            made = self.pick(self._told(symbol), _literal(value == "y"), other)
+            return made, made
         other = self._move(Move(symbol.name, "n" if value == "y" else "y", True, value == "y"))
         made = -other if value == "y" else other
         return made, made
@@ -305,13 +303,20 @@ class Encoding(Gates):
     def _default_value(self, symbol: Any, default: Any) -> Pair:
         """A default; what a tool answered is it only as far as the tools stay."""
         m, y = self.value(default)
-        asked = [line for line in self.kconf.macro_lines.get(symbol, ()) if "def" in line[:4]]
-        if not asked or asks(symbol) or m not in (YES, NO):
+        if m not in (YES, NO) or asks(symbol) or not self._asked(symbol):
             return m, y
-        node = symbol.nodes[0]
-        as_told = self._line((symbol.name, Written("default", default, asked[0], node.filename, node.linenr)))
-        other = self.new()
+        as_told, other = self._told(symbol), self.new()
         return self.pick(as_told, m, other), self.pick(as_told, y, other)
+
+    def _asked(self, symbol: Any) -> list[str]:
+        """The lines of a symbol that ask a tool for its value."""
+        return [line for line in self.kconf.macro_lines.get(symbol, ()) if "def" in line[:4]]
+
+    def _told(self, symbol: Any) -> int:
+        """The literal that the tools are those that were asked, as far as this symbol goes."""
+        node = symbol.nodes[0]
+        text = (self._asked(symbol) or [f"config {symbol.name}, of $(CC)"])[0]
+        return self._line((symbol.name, Written("default", symbol, text, node.filename, node.linenr)))
 
     def _move(self, move: Move) -> int:
         literal = self.new()
@@ -432,8 +437,11 @@ class Encoding(Gates):
             return [(YES, now)]
         number = int(now)
         others = {n for n in _near(symbol) if n > 0} - {number}
-        if symbol.name in {v for of in _PROGRAMS for versions in of.values() for v in versions}:
-            others |= {0, max([number, *others]) + 1} - {number}
+        if _PROGRAM.fullmatch(symbol.name) and not number:
+            found = [(self.new(), str(n)) for n in (0, *sorted(others))]
+            self.exactly_one([when for when, _ in found])
+            self.clauses.append([-self._told(symbol), found[0][0]])
+            return found
         return self._moved(symbol, now, sorted(others, key=lambda n: abs(n - number)), tool=True)
 
     def _moved(self, symbol: Any, now: str, others: Iterable[int], *, tool: bool) -> Options:
@@ -492,21 +500,6 @@ class Encoding(Gates):
             others = sorted(_near(symbol) - {number}, key=lambda n: abs(n - number))
             moves = self._moved(symbol, now, others, tool=False)
         return [*asked, *((self.every([unasked, when]), text) for when, text in moves)]
-
-    def _one_program(self, of: Mapping[str, tuple[str, ...]]) -> None:
-        """One compiler at a time: the version of the other is 0, its own is not."""
-        syms = {n: self.kconf.syms[n] for n in of if n in self.kconf.leaves}
-        if not any(s in self._symbols for s in syms.values()):
-            versions = [v for names in of.values() for v in names]
-            if not any(self.kconf.syms.get(v) in self._texts for v in versions):
-                return
-        values = {n: self.value(s)[0] for n, s in syms.items()}
-        self.exactly_one(list(values.values()))
-        for name, literal in values.items():
-            for version in of[name]:
-                if version in self.kconf.leaves:
-                    zero = self.some(when for when, text in self.texts(self.kconf.syms[version]) if text == "0")
-                    self.clauses += [[literal, zero], [-literal, -zero]]
 
 
 class _Side(NamedTuple):

@@ -405,6 +405,7 @@ def config_line(name: str, value: str) -> str:
 
 NOT_KNOWN = "could not tell whether all of this can be had: no changes that grant it were found, nor a proof against it"
 ADVICE = "pip install 'btfcheck[solve]' installs what finds them, or proves that there are none"
+OTHER_TOOLS = "ask again with other tools (LLVM=1 takes those of LLVM)"
 _MOST_LOST = 12  # names in one line; JSON has them all
 
 
@@ -412,6 +413,8 @@ def clash_text(clash: Any) -> str:
     """Why goals cannot be had together."""
     tools = " with these tools" if clash.of_tools else ""
     lines = [f"{symbol} has, in {place(c)}: {c.text}" for symbol, c in clash.lines]
+    if clash.of_tools:
+        lines.append(OTHER_TOOLS)
     return "; ".join([f"cannot all be had{tools}: {', '.join(clash.goals)}", *lines])
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from btfcheck.btf import format as btf_format
 from btfcheck.btf.causes import RUST_INTS
 from btfcheck.btf.declare import declare, definition
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION
-from btfcheck.dwarf.census import KINDS as DWARF_KINDS
 from btfcheck.dwarf.constants import AT, TAG
 from btfcheck.dwarf.find import FUNCTIONS, Found
+from btfcheck.dwarf.names import ENUM, FUNC, STRUCT, TYPEDEF, UNION
+from btfcheck.dwarf.names import KINDS as DWARF_KINDS
 from btfcheck.dwarf.spell import THROUGH, Entry
+from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Unit
-from btfcheck.dwarf.walk import walk
+from btfcheck.dwarf.walk import Targets, walk
 from btfcheck.trace.compare import KINDS as BTF_KINDS
 from btfcheck.trace.ground import Ground
 
@@ -31,6 +32,7 @@ _SIZED = (STRUCT, UNION, ENUM, BASE)
 _MEMBERS = frozenset({TAG["member"], TAG["enumerator"], TAG["variant_part"]})
 _DEEP = 32
 _MOST_MEMBERS = 4096  # that are looked at
+_MOST_NAMED = 100  # users of a type that are named
 _MOST_COPIED = 200  # units of a function that are searched for copies of it
 _MOST_ALIKE = 5000  # definitions of one name that are read; Debian's vmlinux has 2,400 units
 
@@ -79,10 +81,12 @@ class Definition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record of the BTF. `own` is false for one of the base, which a module stands on."""
+    """A record of the BTF. `own` is false for one of the base, which a module stands on; `rust_ints` tells of members
+    with base types that only Rust has, `void` names members, parameters and results that are void or point to it."""
 
     id: int
     kind: str
+    name: str
     size: int
     lines: tuple[str, ...]
     members: tuple[tuple[str, int], ...]
@@ -122,7 +126,7 @@ def gather(ground: Ground, found: Iterable[Found]) -> Gathered:
                 declared[kind, hit.name] = declared.get((kind, hit.name), 0) + 1
                 continue
             hits.setdefault((kind, hit.name), []).append(hit)
-            where = _where(ground, hit)
+            where = _where(ground, hit, entry)
             text = _text(ground, entry, kind, hit.name)
             code = _code(entry) if kind == FUNC else ""
             size = (entry.number(AT["byte_size"]) or 0) if kind in _SIZED else 0
@@ -135,17 +139,24 @@ def gather(ground: Ground, found: Iterable[Found]) -> Gathered:
     result: dict[Key, list[Definition]] = {}
     for key, one in groups.items():
         result.setdefault((one.kind, one.name), []).append(one._replace(units=len(units[key])))
+    for rows in result.values():
+        rows.sort(key=lambda d: (d.rust, -d.units))
     return Gathered(result, declared, hits)
 
 
-def _where(ground: Ground, hit: Found) -> tuple[str, str, bool]:
-    """(path, language, hosted) of an entry."""
+def _where(ground: Ground, hit: Found, entry: Entry) -> tuple[str, str, bool]:
+    """(path, language, hosted) of an entry; one without a name of its own stands where what it completes stands."""
     language = "C" if hit.unit.language == "none" else hit.unit.language
     tree = ground.tree(hit.unit)
     if tree is None:
         return hit.name, language, False
     number = tree.numbers[hit.offset]
-    path = tree.path(number)
+    named = number
+    while AT["name"] not in entry.values and len(entry.values) and (
+        origin := ground.reader.target(entry, AT["specification"])
+    ):
+        entry, named = origin, tree.numbers.get(origin.offset, named)
+    path = tree.path(named)
     if language == "Rust":
         return path, language, False
     holds = ground.holdings(tree)
@@ -189,9 +200,18 @@ def _definition(
             lost += _lost(ground, whole, whole.name())
     unit = hit.unit
     return Definition(
-        kind, hit.name, *where, size, text, tuple(members), data, tuple(lost), code, 1, unit.name, unit.producer,
-        ground.reader.source(entry), unit.info.name, hit.offset, entry,
+        kind, hit.name, *where, size, text, tuple(members), data, tuple(lost), code, 1, _below(unit, unit.name),
+        unit.producer, _below(unit, ground.reader.source(ground.reader.origin(entry))), unit.info.name, hit.offset,
+        entry,
     )  # fmt: skip
+
+
+def _below(unit: Unit, path: str) -> str:
+    """A path as seen from the directory in which the unit was compiled; rustc adds names of its own to that of a
+    unit."""
+    value = unit.root.get(AT["comp_dir"])
+    folder = unit.info.debug.string(unit, value) if value is not None else ""
+    return path.removeprefix(f"{folder}/" if folder else "").partition("/@/")[0]
 
 
 def _place(part: Entry) -> int | None:
@@ -220,28 +240,81 @@ def _lost(ground: Ground, entry: Entry, part: str) -> Iterator[Lost]:
         entry = target
 
 
+def completed(ground: Ground, hits: Iterable[Found]) -> Iterator[Found]:
+    """The hits, and after declarations of functions in Rust units the definitions that complete them elsewhere in
+    their unit: rustc declares methods inside their type."""
+    for hit in hits:
+        yield hit
+        if hit.tag in FUNCTIONS and ground.tree(hit.unit) is not None:
+            for entry in _referring(ground, hit.unit, {hit.offset}, "specification"):
+                yield Found(hit.unit, entry.offset, entry.tag, hit.name)
+
+
 def copies(ground: Ground, hits: Iterable[Found]) -> list[Entry]:
     """Out-of-line copies of functions that are inlined elsewhere in their unit: they name only what they copy."""
-    found = []
     by_unit: dict[int, tuple[Unit, set[int]]] = {}
     for hit in hits:
         if len(by_unit) < _MOST_COPIED:
             by_unit.setdefault(id(hit.unit), (hit.unit, set()))
         if id(hit.unit) in by_unit:
             by_unit[id(hit.unit)][1].add(hit.offset)
-    for unit, origins in by_unit.values():
+    return [
+        entry for unit, origins in by_unit.values()
+        for entry in _referring(ground, unit, origins, "abstract_origin") if _code(entry) == OUT_OF_LINE
+    ]
+
+
+def _referring(ground: Ground, unit: Unit, origins: set[int], attribute: str) -> Iterator[Entry]:
+    """The functions of a unit that refer to one of these entries of it."""
+    try:
+        for at in walk(unit, FUNCTIONS)[2]:
+            entry = ground.reader.entry(unit, at)
+            value = entry.values.get(AT[attribute])
+            if value is None or not isinstance(value.raw, int):
+                continue
+            target = ground.reader.target(entry, AT[attribute])
+            if target is not None and target.offset in origins:
+                yield entry
+    except (DwarfError, struct.error, IndexError) as error:
+        ground.problem(str(error))
+
+
+def referrers(ground: Ground, wanted: Collection[Definition]) -> list[str]:
+    """What of C's has its type in one of these entries of Rust units: "struct pair.flag", "function f"."""
+    places = {one.offset for one in wanted}
+    found: dict[str, None] = {}
+    for unit in ground.units if places else ():
+        if unit.language == "Rust" or unit.table is None or not unit.table.leaving or len(found) >= _MOST_NAMED:
+            continue
+        sections = [one for one in wanted if one.entry.unit.info is unit.info]
+        if not sections:
+            continue
+        order: Literal["little", "big"] = "little" if unit.info.order == "<" else "big"
+        body = unit.info.body(unit) if unit.info.relocations is None else b""
+        if body and not any(one.offset.to_bytes(unit.sizes.ref_addr, order) in body for one in sections):
+            continue
         try:
-            for at in walk(unit, FUNCTIONS)[2]:
-                entry = ground.reader.entry(unit, at)
-                origin = entry.values.get(AT["abstract_origin"])
-                if origin is None or _code(entry) != OUT_OF_LINE or not isinstance(origin.raw, int):
-                    continue
-                target = ground.reader.target(entry, AT["abstract_origin"])
-                if target is not None and target.offset in origins:
-                    found.append(entry)
+            targets = Targets(len(unit.info.data), [(one.offset, one.offset + 1) for one in sections])
+            hits = [hit for hit in walk(unit, frozenset(), targets)[1] if hit.attribute == AT["type"]]
+            tree = ground.tree(unit, all_units=True) if hits else None
+            if tree is not None:
+                holds = ground.holdings(tree)
+                numbers = [tree.numbers[hit.die] for hit in hits]
+                found |= dict.fromkeys(_named(tree, n) for n in numbers if not holds.owns_reference(n))
         except (DwarfError, struct.error, IndexError) as error:
             ground.problem(str(error))
-    return found
+    return list(found)
+
+
+def _named(tree: Tree, number: int) -> str:
+    """What people call an entry: a member with its struct, a parameter with its function."""
+    name = tree.name(number)
+    while number > 0 and tree.tag(number) not in _KINDS:
+        number = tree.parents[number]
+    if number <= 0:
+        return name or "an entry without a name"
+    kind, whole = _KINDS[tree.tag(number)], tree.name(number)
+    return f"{kind} {whole}" if whole == name or not name else f"{kind} {whole}.{name}"
 
 
 # -- BTF --------------------------------------------------------------------------------------------------
@@ -304,7 +377,7 @@ def _record(btf: Btf, tid: int, kind: str, own: bool) -> Record:
         void.append("")
     size = btf.third(tid) if kind in _SIZED and number != btf_format.FWD else 0
     shown = btf_format.KINDS[number]
-    return Record(tid, shown, size, definition(btf, tid), tuple(members), rust, tuple(void), own)
+    return Record(tid, shown, btf.name(tid), size, definition(btf, tid), tuple(members), rust, tuple(void), own)
 
 
 def _through(btf: Btf, tid: int, kinds: Collection[int]) -> int:
@@ -327,11 +400,12 @@ def _ends_in_void(btf: Btf, tid: int) -> bool:
     return not _through(btf, tid, (*_QUALIFIERS, btf_format.PTR))
 
 
-def member_type(btf: Btf, record: Record, part: str) -> str:
-    """A member, parameter or result of a record as C declares it, "" when there is none of that name."""
-    tid = record.id
-    if btf.kind(tid) in (btf_format.STRUCT, btf_format.UNION):
-        for name, other, _ in btf.elements(tid):
+def member_type(btf: Btf, tid: int, part: str) -> str:
+    """A member or parameter of a type as C declares it, "" when there is none of that name."""
+    if btf.kind(tid) == btf_format.FUNC:
+        tid = btf.third(tid)
+    if 0 < tid < btf.count and btf.kind(tid) in (btf_format.STRUCT, btf_format.UNION, btf_format.FUNC_PROTO):
+        for name, other, *_ in btf.elements(tid):
             if btf_format.text(btf.bytes_at(name)) == part:
                 return declare(btf, other, part)
     return ""

@@ -13,10 +13,10 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import Place, nameless_parameters
 from btfcheck.dwarf.constants import AT, TAG
+from btfcheck.dwarf.entries import Place, nameless_parameters
 from btfcheck.dwarf.find import Found
-from btfcheck.dwarf.locations import ARGUMENTS, register
+from btfcheck.dwarf.locations import ARGUMENTS, register, register_name
 from btfcheck.dwarf.spell import Entry
 from btfcheck.trace.definitions import INLINED, OUT_OF_LINE, Definition, Key, Record, copies
 from btfcheck.trace.ground import Ground
@@ -38,6 +38,7 @@ from btfcheck.trace.types import (
     rust_fates,
     void_parts,
     why_rust,
+    without_dwarf,
 )
 
 Symbols = Mapping[str, set[tuple[int, int]]]
@@ -60,7 +61,7 @@ def of_function(
     owners = ["Rust" if theirs and not own else "C" if own else "nobody"] * len(records)
     if records:
         state = FROM_RUST if owners[0] == "Rust" else IN_BTF
-        reasons += _present(ground, own, theirs, versions)
+        reasons += _present(ground, own, theirs, records, versions)
     else:
         state = NO_BTF if ground.btf is None else LEFT_OUT if own or theirs or declared else LOST
         reasons += _missing(ground, key[1], own, theirs, declared, hits, versions)
@@ -69,13 +70,15 @@ def of_function(
 
 
 def _present(
-    ground: Ground, own: Sequence[Definition], theirs: Sequence[Definition], versions: Sequence[int]
+    ground: Ground, own: Sequence[Definition], theirs: Sequence[Definition], records: Sequence[Record],
+    versions: Sequence[int],
 ) -> Iterable[Reason]:
     if ground.debug is None:
-        yield Reason("no-dwarf", UNKNOWN, "there is no debug information: what put it there cannot be told")
+        yield from without_dwarf(records)
     elif own:
         yield Reason("defined-in-c", PROVEN, "a unit of C defines it, and the symbol table has it"
                      if ground.symbols is not None else "a unit of C defines it")
+        yield from _differing(ground, own)
     elif any(d.hosted for d in theirs):
         yield hosted_reason(next(d for d in theirs if d.hosted))
     elif theirs:
@@ -83,6 +86,19 @@ def _present(
     else:
         yield Reason("untraced", UNKNOWN if ground.problems else LIKELY, "no unit defines it: the BTF is of another "
                      "build than the debug information", "BTF513")
+
+
+def _differing(ground: Ground, own: Sequence[Definition]) -> Iterable[Reason]:
+    """Functions of one name that are not the same."""
+    try:
+        signatures = {ground.reader.signature(d.entry): d for d in own[:_MOST_COMPARED]}
+    except (DwarfError, struct.error, IndexError) as error:
+        ground.problem(str(error))
+        return
+    if len(signatures) > 1:
+        texts = "; ".join(f"{d.text} ({d.source or d.unit})" for d in list(signatures.values())[:4])
+        yield Reason("inconsistent-prototypes", PROVEN, f"{len(signatures)} functions of that name differ: {texts}",
+                     "BTF511", (Fate(0, 124, "encodes the first"), Fate(125, 0, "leaves all of them out")))
 
 
 def _missing(
@@ -104,17 +120,18 @@ def _missing(
     elif symbols is None and inlined and not entries:
         found.append(Reason("inlined", LIKELY, "every unit has it only inlined: there is no function to trace",
                             fates=(_ONLY_SYMBOLS,)))
-    found += _unfit(ground, own, entries)
+    found += [*_differing(ground, own), *_unfit(ground, own, entries)]
     found += _ambiguous(name, symbols)
     if not found:
-        found.append(_open(ground, entries))
-    yield from found if ground.btf is None else list(_weighed(found, versions)) or [_open(ground, entries)]
+        found.append(_open(ground, name, entries))
+    yield from found if ground.btf is None else list(_weighed(found, versions)) or [_open(ground, name, entries)]
 
 
 def _weighed(found: Sequence[Reason], versions: Sequence[int]) -> Iterable[Reason]:
     """What depends on the version of a pahole that is not known is likely, not proven; what these versions do not do
-    is no reason."""
-    for reason in found:
+    is no reason. Where one holds for all versions, no other is needed."""
+    sure = [r for r in found if r.certainty == PROVEN and not any(f.text.startswith(_TAKES) for f in r.fates)]
+    for reason in sure or found:
         takes = [fate for fate in reason.fates if fate.text.startswith(_TAKES)]
         if versions and takes:
             if any(not fate.holds(v) for v in versions for fate in takes):
@@ -165,9 +182,9 @@ def _no_symbol(name: str, symbols: Symbols, inlined: bool) -> Reason:
 def _ambiguous(name: str, symbols: Symbols | None) -> Iterable[Reason]:
     if symbols is None:
         return
-    places = symbols.get(name) or {place for clone in _clones(name, symbols) for place in symbols[clone]}
+    places = {place for one in (name, *_clones(name, symbols)) for place in symbols.get(one, ())}
     if len(places) > 1:
-        text = f"the symbol table has {len(places)} functions of that name at different addresses"
+        text = f"the symbol table has {len(places)} functions of that name, copies included, at different addresses"
         yield Reason("ambiguous-address", PROVEN, text, "BTF511", (
             Fate(0, 130, "encodes it"), Fate(131, 0, "leaves it out: which of them is meant cannot be told")))
 
@@ -187,11 +204,6 @@ def _unfit(ground: Ground, own: Sequence[Definition], entries: Sequence[Entry]) 
         if any(nameless_parameters(Place(d.entry.unit, d.offset)) for d in own[:_MOST_COMPARED]):
             yield Reason("nameless-parameter", PROVEN, "a parameter has no name", "BTF511",
                          (Fate(0, 0, "leaves such functions out"),))
-        signatures = {ground.reader.signature(d.entry): d for d in own[:_MOST_COMPARED]}
-        if len(signatures) > 1:
-            texts = "; ".join(f"{d.text} ({d.source or d.unit})" for d in list(signatures.values())[:4])
-            yield Reason("inconsistent-prototypes", PROVEN, f"{len(signatures)} functions of that name differ: {texts}",
-                         "BTF511", (Fate(0, 124, "encodes the first"), Fate(125, 0, "leaves it out")))
         yield from _registers(ground, entries[:_MOST_COMPARED])
     except (DwarfError, struct.error, IndexError) as error:
         ground.problem(str(error))
@@ -206,8 +218,10 @@ def _registers(ground: Ground, entries: Sequence[Entry]) -> Iterable[Reason]:
             found = register(part, number)
             if found is not None and found != number:
                 name = ground.reader.origin(part).name()
-                yield Reason("unexpected-register", PROVEN, f"the compiler changed how {name} is passed: it comes in "
-                             f"register {found} (DWARF's number), where {number} is the convention", "BTF511",
+                found_in, sought = (register_name(ground.machine, n) for n in (found, number))
+                text = (f"the compiler moved its parameters: pahole looks for {name} in {sought}, and the debug "
+                        f"information has it in {found_in}")  # fmt: skip
+                yield Reason("unexpected-register", PROVEN, text, "BTF511",
                              (Fate(0, 124, "encodes it"), Fate(125, 0, "leaves it out")))
                 return
             if AT["const_value"] in part.values or AT["location"] not in part.values:
@@ -218,8 +232,13 @@ def _registers(ground: Ground, entries: Sequence[Entry]) -> Iterable[Reason]:
                 return
 
 
-def _open(ground: Ground, entries: Sequence[Entry]) -> Reason:
+def _open(ground: Ground, name: str, entries: Sequence[Entry]) -> Reason:
     if ground.btf is None:
         return Reason("defined-in-c", PROVEN, "a unit of C defines it", fates=(Fate(0, 0, "encodes it"),))
+    pieces = [s for s in ground.symbols or () if s.startswith(f"{name}.") and s[len(name) :].startswith(_PARTS)]
+    if pieces:
+        text = f"beside it the symbol table has {pieces[0]}, a piece of it, whose parameters are held against its own"
+        return Reason("piece-beside", LIKELY, text, "BTF511", (
+            Fate(125, 0, "leaves it out where the two differ (param type mismatch, reordered parameters)"),))
     what = "its definition" if entries else "what there is of it"
     return Reason("function-lost", UNKNOWN, f"nothing in {what} tells why: pahole itself does, with -V", "BTF511")

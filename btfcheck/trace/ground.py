@@ -44,9 +44,11 @@ class Ground:
                 label_partial_units([u for u in debug.units if not u.problem])
             except DwarfError as error:
                 self.problem(str(error))
+            if debug.image.altlink is not None:
+                self.problem(f"entries stand in {debug.image.altlink[0]}, which dwz moved them to")
             for unit in debug.units:
                 if unit.skeleton and not unit.problem:
-                    self.problem(f"{unit.name}: its content stands in a .dwo file")
+                    self.problem(f"{unit.name or 'a unit'}: its content stands in a .dwo file")
 
     def problem(self, text: str) -> None:
         if text not in self.problems and len(self.problems) < _PROBLEMS:
@@ -94,9 +96,10 @@ class Ground:
         first = next((u for u in self.units if not u.type_unit), None)
         return first is not None and first.language == "Rust"
 
-    def tree(self, unit: Unit) -> Tree | None:
-        """The entries of a unit that may hold Rust; None for all others and where they cannot be decoded."""
-        if unit.table is None or not (unit.language == "Rust" or unit.table.rust):
+    def tree(self, unit: Unit, *, all_units: bool = False) -> Tree | None:
+        """The entries of a unit that may hold Rust; None for others unless `all_units`, and where they cannot be
+        decoded."""
+        if unit.table is None or not (all_units or unit.language == "Rust" or unit.table.rust):
             return None
         if id(unit) not in self._trees:
             while len(self._trees) >= _MOST_TREES:

@@ -3,24 +3,27 @@
 
 from __future__ import annotations
 
-import re
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from btfcheck.btf import format as btf_format
 from btfcheck.btf.format import Btf
-from btfcheck.dwarf.census import FUNC, STRUCT, UNION
+from btfcheck.dwarf.abbrev import DwarfError
+from btfcheck.dwarf.constants import TAG
 from btfcheck.dwarf.find import FUNCTIONS, LINKAGE_NAMES, TYPES, Found, find
+from btfcheck.dwarf.names import FUNC
 from btfcheck.dwarf.units import Unit
-from btfcheck.trace.compare import KINDS as BTF_KINDS
-from btfcheck.trace.definitions import KINDS, Definition, Key, Record, gather, records, string_offsets
+from btfcheck.trace.definitions import KINDS, Definition, Key, completed, gather, member_type, records, string_offsets
 from btfcheck.trace.functions import of_function
 from btfcheck.trace.ground import Ground
 from btfcheck.trace.rustnames import demangled, is_mangled, linker_name, split_path, unsanitised
-from btfcheck.trace.types import ABSENT, Answer, of_type
+from btfcheck.trace.types import PROVEN, UNKNOWN, Answer, Reason, of_type, void_parts
 
 MOST_ANSWERS = 20
 _SIMILAR = 8
+_MEMBERS = frozenset({TAG["member"]})
+_COMPOSED = (btf_format.STRUCT, btf_format.UNION)
 _SHARED_BYTES = 32 << 20  # of a string section in which similar names are looked for
 _MOST_COMPARED = 4000
 _WORDS = {**{kind: kind for kind in KINDS}, "fn": FUNC, "func": FUNC, "type": "", "base": "base type"}
@@ -35,15 +38,27 @@ class Reading(NamedTuple):
     how: str = ""
 
 
+class Member(NamedTuple):
+    """A member or parameter: of which kind and name, as the BTF and as the debug information declare it ("" where
+    they do not), and what became of its type when that stands in a Rust unit."""
+
+    kind: str
+    of: str
+    name: str
+    btf: str
+    dwarf: str
+    reasons: tuple[Reason, ...]
+
+
 class Traced(NamedTuple):
-    """`answers` are what there is, at most MOST_ANSWERS of `total`; `members` names the types that have a member of
-    that name; `similar` are names that the file has instead; `problems` what of it could not be read."""
+    """`answers` are what there is, at most MOST_ANSWERS of `total`; `members` are members of that name; `similar` are
+    names that the file has instead; `problems` what of it could not be read."""
 
     asked: str
     notes: tuple[str, ...]
     answers: tuple[Answer, ...]
     total: int
-    members: tuple[str, ...]
+    members: tuple[Member, ...]
     similar: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -82,19 +97,19 @@ def trace(
     """Everything of that name, and why. `versions` are the paholes in question (128 for 1.28), when known; `dots`
     whether the kernel takes dots in names."""
     meant = readings(name)
-    member = re.fullmatch(r"([A-Za-z_]\w*)\.([A-Za-z_]\w*)", name)
-    if member and not kind:
-        meant.append(Reading(member[1], (), f"{member[2]} is looked for in {member[1]}"))
     answers = list(_answers(ground, meant, kind, versions, dots, advance))
-    if member and not any(a.name == name for a in answers):
-        answers = [a for a in answers if a.kind != FUNC or a.definitions]
     notes = [r.how for r in meant if r.how and (is_mangled(name) or any(a.name == r.name for a in answers))]
-    members: tuple[str, ...] = ()
-    similar: tuple[str, ...] = ()
-    if not answers:
-        members = tuple(_holders(ground, name)) if not kind else ()
-        similar = tuple(_similar(ground, meant, advance)) if not members else ()
-    return Traced(name, tuple(notes), tuple(answers[:MOST_ANSWERS]), len(answers), members, similar,
+    members: list[Member] = []
+    similar: list[str] = []
+    if not answers and not kind:
+        of, _, part = name.rpartition(".")
+        holders = [of] if of else _holders(ground, part)
+        around = [Reading(holder) for holder in holders]
+        found = list(_answers(ground, around, "", versions, dots, advance)) if around else []
+        members = [one for answer in found for one in _members(ground, answer, part)][:MOST_ANSWERS]
+    if not answers and not members:
+        similar = list(_similar(ground, meant, advance))
+    return Traced(name, tuple(notes), tuple(answers[:MOST_ANSWERS]), len(answers), tuple(members), tuple(similar),
                   tuple(ground.problems))
 
 
@@ -129,17 +144,20 @@ def _found(
     if ground.debug is None:
         return
     names = [reading.name for reading in meant]
-    yield from find(ground.debug, names, TYPES | FUNCTIONS, problems=ground.problems, advance=advance)
+    hits = find(ground.debug, names, TYPES | FUNCTIONS, problems=ground.problems, advance=advance)
+    yield from completed(ground, hits)
     if is_mangled(meant[0].name):
         for hit in find(ground.debug, [meant[0].name], FUNCTIONS, LINKAGE_NAMES, problems=ground.problems):
             entry = ground.reader.origin(ground.reader.entry(hit.unit, hit.offset))
-            yield hit._replace(name=entry.name() or hit.name)
+            yield from completed(ground, [hit._replace(name=entry.name() or hit.name)])
 
 
 def _placed(definitions: Sequence[Definition], key: Key, meant: Sequence[Reading]) -> list[Definition]:
-    """The definitions that stand where a reading wants them."""
-    return [d for d in definitions if any(_stands(d, r) for r in meant if r.name == key[1])] or (
-        list(definitions) if not any(r.name == key[1] for r in meant) else [])
+    """The definitions that stand where a reading wants them; all, where a mangled name led to them."""
+    wanted = [r for r in meant if r.name == key[1]]
+    if not wanted or is_mangled(meant[0].name):
+        return list(definitions)
+    return [d for d in definitions if any(_stands(d, r) for r in wanted)]
 
 
 def _stands(one: Definition, reading: Reading) -> bool:
@@ -154,25 +172,79 @@ def _in_order(keys: Iterable[Key]) -> list[Key]:
 # -- what has no answer -----------------------------------------------------------------------------------
 
 
-def _holders(ground: Ground, name: str) -> Iterator[str]:
-    """Types of the BTF that have a member of that name."""
-    btf = ground.btf
-    if btf is None:
-        return
+def _holders(ground: Ground, name: str) -> list[str]:
+    """Names of structs and unions that have a member of that name: of the BTF's, else of a few units'."""
+    if ground.btf is not None:
+        return list(dict.fromkeys(_holders_in_btf(ground.btf, name)))[:MOST_ANSWERS]
+    found: dict[str, None] = {}
+    if ground.debug is None:
+        return []
+    for hit in find(ground.debug, [name], _MEMBERS, problems=ground.problems):
+        if tree := ground.tree(hit.unit, all_units=True):
+            number = tree.numbers[hit.offset]
+            while number > 0 and not (tree.tag(number) in TYPES and tree.name(number)):
+                number = tree.parents[number]
+            if number > 0:
+                found[tree.name(number)] = None
+        if len(found) >= MOST_ANSWERS:
+            break
+    return list(found)
+
+
+def _holders_in_btf(btf: Btf, name: str) -> Iterator[str]:
     offsets = string_offsets(btf, [name])
-    shown = 0
     part: Btf | None = btf
     while part is not None and offsets:
         for slot, kind in enumerate(part.kinds):
-            if kind in (btf_format.STRUCT, btf_format.UNION) and (slot + part.first):
-                at = part.starts[slot]
+            if kind in _COMPOSED and part.words[at := part.starts[slot]]:
                 end = at + 3 + 3 * (part.words[at + 1] & part.vlen_mask)
-                if not offsets.keys().isdisjoint(part.words[at + 3 : end : 3]) and part.words[at]:
-                    yield f"{BTF_KINDS[kind]} {btf.name(part.first + slot)}"
-                    shown += 1
-                    if shown >= MOST_ANSWERS:
-                        return
+                if not offsets.keys().isdisjoint(part.words[at + 3 : end : 3]):
+                    yield btf.name(part.first + slot)
         part = part.base
+
+
+def _members(ground: Ground, answer: Answer, part: str) -> Iterator[Member]:
+    """The member of that name of a type, or the parameter of a function; nothing when it has none."""
+    btf = ""
+    for row in answer.records:
+        btf = btf or (member_type(ground.btf, row.id, part) if ground.btf else "")
+    dwarf = ""
+    for one in answer.definitions:
+        dwarf = dwarf or _declared(ground, one, part)
+    if btf or dwarf:
+        own = [d._replace(lost=tuple(x for x in d.lost if x.part == part)) for d in answer.definitions if not d.rust]
+        lost = list(void_parts(ground, own, answer.records))
+        yield Member(answer.kind, answer.name, part, btf, dwarf, tuple(lost or _plain(ground, answer, btf, dwarf)))
+
+
+def _declared(ground: Ground, one: Definition, part: str) -> str:
+    """A member or parameter as the debug information declares it, "" when there is none of that name."""
+    tags = _MEMBERS | {TAG["formal_parameter"]}
+    try:
+        for child in ground.reader.children(one.entry, tags):
+            whole = ground.reader.origin(child)
+            if whole.name() == part:
+                return ground.reader.spell(ground.reader.target(whole), part)
+    except (DwarfError, struct.error, IndexError) as error:
+        ground.problem(str(error))
+    return ""
+
+
+def _plain(ground: Ground, answer: Answer, btf: str, dwarf: str) -> Iterator[Reason]:
+    """Why a member has the type that it has, when no Rust unit is in it."""
+    if not dwarf:
+        text = "there is no debug information" if ground.debug is None else "no unit has such a member"
+        yield Reason("no-dwarf", UNKNOWN, f"{text}: where it comes from cannot be told")
+    elif not btf:
+        yield from [r for r in answer.reasons if r.id != "L2"]
+    elif btf.startswith("void *"):
+        source = next((d.source for d in answer.definitions if d.source), "")
+        place = f" ({source})" if source else ""
+        own = dwarf.startswith("void *")
+        yield Reason("declared-void" if own else "became-void", PROVEN if own else UNKNOWN,
+                     f"its source declares it as `{dwarf}`{place}" + ("" if own else ", and the BTF has void"))
+    else:
+        yield Reason("has-type", PROVEN, "its type is there")
 
 
 def _similar(
@@ -204,15 +276,3 @@ def _strings(ground: Ground) -> set[str]:
     if ground.btf is not None:
         found.update(ground.btf.strings[:_SHARED_BYTES].split(b"\0"))
     return {text.decode("utf-8", "replace") for text in found if 0 < len(text) < 600}
-
-
-def holders_of(answers: Sequence[Answer], member: str) -> list[tuple[Answer, Record | None]]:
-    """The structs and unions among the answers that have the member, with the record that has it."""
-    found: list[tuple[Answer, Record | None]] = []
-    for one in answers:
-        if one.kind not in (STRUCT, UNION) or one.state == ABSENT:
-            continue
-        rows = [r for r in one.records if any(n == member for n, _ in r.members)]
-        if rows or any(n == member for d in one.definitions for n, _ in d.members):
-            found.append((one, rows[0] if rows else None))
-    return found

@@ -10,21 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from btfcheck.btf.causes import is_rust_name
 from btfcheck.btf.names import identifier_flags
-from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION
-from btfcheck.trace.definitions import BASE, Definition, Key, Record
+from btfcheck.dwarf.names import ENUM, FUNC, STRUCT, TYPEDEF, UNION
+from btfcheck.trace.definitions import BASE, Definition, Key, Record, referrers
 from btfcheck.trace.ground import Ground
 
 PROVEN, LIKELY, UNKNOWN = "proven", "likely", "unknown"
 IN_BTF, FROM_RUST, BESIDE = "in the BTF", "in the BTF, from Rust", "in the BTF, C's and Rust's"
 DECLARED_ONLY = "declared in the BTF, not defined"
-LEFT_OUT, LOST, NO_BTF, ABSENT = "left out of the BTF", "lost", "no BTF to look into", "not in the BTF"
+LEFT_OUT, LOST, NO_BTF, ABSENT = "left out of the BTF", "lost", "no BTF here", "not in the BTF"
 _EXHAUSTIVE = ("rust-excluded", "declared-only", "M0", "M1", "inlined", "assembler", "not-a-symbol")
 _SHAPED = (STRUCT, UNION, ENUM)
 ON, RUST, BOTH, NOBODY = "C", "Rust", "C and Rust", "nobody"
 
 
 _M2 = "pahole merges the units, and the first one is Rust, which counts for all"
+
+_EITHER = "a Rust unit was encoded, or LTO put it into a C unit; only the debug information tells which"
 
 
 class Fate(NamedTuple):
@@ -113,7 +116,7 @@ def _lost_fates(ground: Ground) -> tuple[Fate, ...]:
 
 
 _FROM_RUST_KINDS = {"M0": "BTF300", "M1": "BTF301", "M2": "BTF302", "L2": "BTF304", "L3t": "BTF306", "L3f": "BTF307",
-                    "L4": "BTF308", "L7": "BTF311"}  # fmt: skip
+                    "L4": "BTF308", "L5": "BTF309", "L6": "BTF310", "L7": "BTF311"}  # fmt: skip
 
 
 def why_rust(ground: Ground, versions: Sequence[int] = ()) -> Reason:
@@ -143,8 +146,14 @@ def excluded(ground: Ground) -> Reason:
 
 def hosted_reason(one: Definition) -> Reason:
     """Something of Rust's that stands in a C unit."""
-    leak = "L3f" if one.kind == FUNC else "L3t"
-    what = "a Rust function with code" if one.kind == FUNC else "a Rust type"
+    unit = one.entry.unit
+    if unit.type_unit:
+        text = f"LLVM put it into a type unit, which is labelled {one.language}"
+        return _kind("L5", PROVEN, text, (Fate(0, 0, "fails on such a file"),))
+    if unit.language == "none":
+        text = "it stands in a unit without a language (dwz, split debug information)"
+        return _kind("L6", PROVEN, text, (Fate(0, 0, "reads no such unit, or takes it for none of Rust's"),))
+    leak, what = ("L3f", "a Rust function with code") if one.kind == FUNC else ("L3t", "a Rust type")
     text = (f"LLVM put {what} into {one.unit or 'a unit'}, which is labelled {one.language} (LTO): --lang_exclude=rust "
             "looks at the label")  # fmt: skip
     return _kind(leak, PROVEN, text, (Fate(0, 0, "encodes it"),))
@@ -178,6 +187,7 @@ def of_type(
         reasons.append(missing)
     reasons += _bad_name(kind, name, records, dots)
     reasons += void_parts(ground, own, records)
+    reasons += _wanted_by_c(ground, theirs)
     return answer(ground, key, state, definitions, declared, records, owners, reasons)
 
 
@@ -195,7 +205,7 @@ def answer(
 
 def owner(record: Record, own: Sequence[Definition], theirs: Sequence[Definition]) -> str:
     """Whose layout a record has."""
-    if record.kind == "FWD":
+    if record.kind == "FWD" or not (own or theirs):
         return NOBODY
     fits = [any(_fits(record, d, closely=False) for d in group) for group in (own, theirs)]
     if all(fits):
@@ -227,8 +237,18 @@ def _present(
     owners: Sequence[str], versions: Sequence[int],
 ) -> Iterable[Reason]:
     if ground.debug is None:
-        yield Reason("no-dwarf", UNKNOWN, "there is no debug information: what put it there cannot be told")
+        yield from without_dwarf(records)
         return
+    if RUST in owners:
+        for one in [d for d in theirs if d.hosted][:1]:
+            yield hosted_reason(one)
+        if any(not d.hosted for d in theirs) and not any(d.hosted for d in theirs):
+            yield why_rust(ground, versions)
+        if own:
+            yield Reason("beside-c", PROVEN, "C has a type of that name too: whoever looks it up by name may get the "
+                         "Rust one", "BTF509")
+    if any(not r.own for r in records):
+        yield Reason("in-base", PROVEN, "vmlinux has it as well, and a module's BTF refers to that of its vmlinux")
     if ON in owners or BOTH in owners:
         units = sum(d.units for d in own)
         yield Reason("defined-in-c", PROVEN, f"{_units(units)} of C define{'s' if units == 1 else ''} it, and pahole "
@@ -240,16 +260,18 @@ def _present(
         elif len(layouts) > 1:
             yield Reason("several-layouts", PROVEN, f"C has {len(layouts)} different types of that name (or of what "
                          "its members are): each keeps its record", "BTF404")
-    if RUST in owners:
-        for one in [d for d in theirs if d.hosted][:1]:
-            yield hosted_reason(one)
-        if any(not d.hosted for d in theirs) and not any(d.hosted for d in theirs):
-            yield why_rust(ground, versions)
-        if own:
-            yield Reason("beside-c", PROVEN, "C has a type of that name too: whoever looks it up by name may get the "
-                         "Rust one", "BTF509")
     if NOBODY in owners and all(r.kind != "FWD" for r in records):
         yield _untraced(ground, bool(own or theirs))
+
+
+def without_dwarf(records: Sequence[Record]) -> Iterable[Reason]:
+    """What a record tells of itself where there is no debug information."""
+    if any(is_rust_name(r.name) for r in records):
+        yield Reason("rust-name", PROVEN, f"its name can only be Rust's: {_EITHER}", "BTF405")
+    elif any(r.rust_ints for r in records):
+        yield Reason("rust-members", LIKELY, f"its members have base types of Rust's names: {_EITHER}", "BTF405")
+    else:
+        yield Reason("no-dwarf", UNKNOWN, "there is no debug information: what put it there cannot be told")
 
 
 def _untraced(ground: Ground, named: bool) -> Reason:
@@ -300,8 +322,6 @@ def _predicted(
     ground: Ground, own: Sequence[Definition], theirs: Sequence[Definition], declared: int
 ) -> Iterable[Reason]:
     """Without BTF: what each pahole would make of it."""
-    if ground.btf_problem:
-        yield Reason("no-btf", UNKNOWN, ground.btf_problem)
     if own and ground.merged[0] and ground.rust_first:
         yield _kind("M2", PROVEN, _M2, (Fate(0, 123, "encodes it"), Fate(124, 0, "writes no BTF at all and exits 0")))
     elif own:
@@ -335,14 +355,24 @@ def void_parts(ground: Ground, own: Sequence[Definition], records: Sequence[Reco
             yield _kind("L2", PROVEN, f"{text}; this BTF has it, for Rust units were taken in", _lost_fates(ground))
 
 
+def _wanted_by_c(ground: Ground, theirs: Sequence[Definition]) -> Iterable[Reason]:
+    """A type in a Rust unit that entities of C have: with C23, `bool` is one type of both."""
+    users = referrers(ground, [d for d in theirs if not d.hosted])
+    if users:
+        some = ", ".join(users[:4]) + (f" and {len(users) - 4} more" if len(users) > 4 else "")
+        yield _kind("L2", PROVEN, f"C uses it where it stands, in a Rust unit: {some}", _lost_fates(ground))
+
+
 def _next(state: str, reasons: Sequence[Reason]) -> Iterable[str]:
     rules = list(dict.fromkeys(r.rule for r in reasons if r.rule))
     ids = {r.id for r in reasons}
     if ids & {"lost", "untraced"} or state == LOST:
         yield "btfcheck encode {file} --btf embedded"
         yield "btfcheck encode {file} --pahole pahole"
-    elif ids & {"M0", "M1", "M2", "L2", "L3t", "L3f", "L7"} or state == NO_BTF:
+    elif ids & _FROM_RUST_KINDS.keys():
         yield "btfcheck scan {file} --pahole-version 1.25,1.28,1.32"
+    elif state == NO_BTF:
+        yield "btfcheck encode {file} --pahole pahole"
     if "refused-name" in ids:
         yield "btfcheck validate {file}"
     for rule in rules[:3]:

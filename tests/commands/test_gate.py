@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -21,13 +22,14 @@ import jsonschema
 import pytest
 
 from btfcheck.cli import main
+from btfcheck.dwarf.writer import build as elf
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.lint.rules import Rule, load
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 from btfcheck.toolchain import tools
 from tests.btf.blob import Blob
 from tests.fakes import processes
-from tests.gate.scenes import btf, elf, scene, with_sections
+from tests.gate.scenes import btf, scene, with_sections
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
 RULES = load(stages=("encode",)).rules
@@ -545,6 +547,22 @@ def test_a_dask_cluster_of_two_workers(tmp_path: Path) -> None:
     assert b"5 of 5 with BTF accepted" in found.stdout
 
 
+def test_a_dask_scheduler_by_its_address(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="extra btfcheck[dask] is not installed")
+    build = fresh(tmp_path / "build", 4)
+    command = [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--no-probe", "--executor"]
+    options = {"cwd": Path(__file__).parents[2], "capture_output": True, "timeout": 120, "check": False}
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    try:
+        found = subprocess.run([*command, f"dask:{cluster.scheduler_address}"], **options)
+        assert found.returncode == 0, found.stderr
+        assert b"5 of 5 with BTF accepted" in found.stdout
+    finally:
+        cluster.close()
+    found = subprocess.run([*command, "dask:nonsense://x"], **options)
+    assert (found.returncode, found.stderr.count(b"\n")) == (2, 1), found.stderr
+
+
 # -- policy ----------------------------------------------------------------------------------------------------
 
 NO_BTF = ("BTF532", "drivers/m0.ko")
@@ -655,3 +673,30 @@ def test_a_bad_baseline_is_wrong_usage(text: str, stripped: Build, tmp_path: Pat
 @pytest.mark.parametrize(("words", "code"), [(["read", "a", "b"], 2), (["write", "a"], 2), (["write", "a", "none"], 3)])
 def test_baseline_usage(words: list[str], code: int) -> None:
     assert main(["baseline", *words]) == code
+
+
+def test_text_with_a_policy_shows_each_finding_once(stripped: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    stripped.module("m1", with_btf=False)
+    waive(stripped, '[severity]\nBTF532 = "error"\n[[waiver]]\nrule = "BTF532"\nsubject = "drivers/m0*"\n'
+          'reason = "it is known"\n[[waiver]]\nrule = "BTF531"\nreason = "old"\n')
+    assert main(["gate", str(stripped.folder), "--no-probe", "-j1"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("error[BTF532]") == out.count("[BTF532]") == 1
+    assert out.count("warning[BTF540]") == 1
+    assert out.index("error[BTF532]") < out.index("Linux 6.12.117:") < out.index("[BTF540]"), "findings as they come"
+    assert re.search(r"\d+ did not apply, 1 waived\)\n$", out)
+
+
+def test_text_with_a_baseline(stripped: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, known = tmp_path / "report.json", tmp_path / "known.json"
+    words = ["gate", str(stripped.folder), "--no-probe", "-j1", "--fail-on", "warning"]
+    main([*words, "--output", f"json:{report}"])
+    main(["baseline", "write", str(known), str(report)])
+    stripped.module("m1", with_btf=False)
+    capsys.readouterr()
+    assert main([*words, "--baseline", str(known)]) == 1
+    out = capsys.readouterr().out
+    assert out.count("warning[BTF532]") == 1
+    assert "in the baseline)" in out
+    assert main([*words, "--baseline", str(known), "-v"]) == 1
+    assert "skipped[BTF532]: in the baseline: " in capsys.readouterr().out

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.verify import VMLINUX, check
 from btfcheck.cli import main
+from btfcheck.dwarf.writer import build
 from btfcheck.gate.finish import applies, pristine
 from btfcheck.image import Image
 from btfcheck.model import InputError
@@ -24,7 +25,7 @@ from btfcheck.release import parse
 from btfcheck.toolchain import tools
 from tests.conftest import SHARED
 from tests.fakes import processes
-from tests.gate.scenes import btf, elf, scene, with_sections
+from tests.gate.scenes import btf, scene, with_sections
 
 DEVICE = 'kernel 7.1.3\npahole writes\nbtf struct device 8\nunit C "main.c"\n  structure_type "device" byte_size=8\n'
 FUNCTIONS = ["b_kfunc", "a_kfunc", "c_kfunc"]  # in the order of the source, which is not that of their ids
@@ -61,8 +62,6 @@ def with_lists(data: bytes, ids: bytes, symbols: list[tuple[str, int, int]], kin
 
 
 def plain() -> bytes:
-    from btfcheck.dwarf.writer import build
-
     return build('unit C "main.c"\n  structure_type "device" byte_size=8\n')
 
 
@@ -99,7 +98,8 @@ def test_what_cannot_be_put_back_is_not_guessed(what: str) -> None:
         symbols[1] = (SET8, 4, 8 * 100)
     data = with_lists(plain(), done, symbols, kind)
     if what == "no table":
-        data = with_sections(plain(), {".BTF_ids": (1, done)})
+        data = with_sections(plain(), {".BTF_ids": (1, done)}).replace(b".symtab", b".nosyms")
+        data = with_sections(data, {".nosyms": (1, b"")})
     other = check(btf([["struct", "device", "8"]]), rules_for(parse("7.1.3")), VMLINUX).btf
     with pytest.raises(InputError):
         pristine(Image(data), lambda: {"no BTF": None, "other BTF": other}.get(what, OWN))
@@ -170,7 +170,7 @@ def test_nothing_is_written_to_or_left(
 def test_lists_that_cannot_be_put_back_leave_it_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = scene(DEVICE + "resolve writes\n", tmp_path)
     done, symbols = lists(IDS)
-    made.elf.write_bytes(with_lists(elf('unit C "main.c"\n  structure_type "device" byte_size=8\n'), done, symbols))
+    made.elf.write_bytes(with_lists(build('unit C "main.c"\n  structure_type "device" byte_size=8\n'), done, symbols))
     code, data = encode(capsys, *words_of(made))
     (found,) = [o for o in data["outcomes"] if o["rule"] == "BTF520"]
     assert (code, found["status"]) == (3, "unknown")
