@@ -39,6 +39,7 @@ def _tied(parent: int) -> None:
 
 
 def _leave(number: int, frame: object) -> None:  # noqa: ARG001
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program's end sends another, which must not stop the cleaning
     raise SystemExit(_ENDED)
 
 
