@@ -563,6 +563,30 @@ def no_executor(jobs: int) -> int:
     return jobs
 
 
+class Removing(ThreadPoolExecutor):
+    """vmlinux goes away once it was looked at."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        (task,) = args
+        assert not kwargs
+        future = super().submit(fn, task)
+        future.result()
+        if not task.base:
+            os.unlink(task.path)
+        return future
+
+
+def test_vmlinux_removed_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = fresh(tmp_path / "build")
+    monkeypatch.setitem(sys.modules, "farm", sys.modules[__name__])
+    code, data = gate(capsys, str(build.folder), "--executor", "farm:Removing", "--cache", str(tmp_path / "cache"))
+    assert code == 3
+    assert {o["subject"] for o in data["outcomes"] if o["status"] == "error"} == {"drivers/m0.ko", "drivers/m1.ko"}
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 1, "what failed is not kept"
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_any_executor(jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                       monkeypatch: pytest.MonkeyPatch) -> None:
