@@ -3,7 +3,7 @@
 complete -c btfcheck -n __fish_use_subcommand -f -a check -d 'judge a .config and the toolchain, before the build'
 complete -c btfcheck -n __fish_use_subcommand -f -a matrix -d 'which combinations of Rust, BTF, LTO and pahole are allowed, and which are safe'
 complete -c btfcheck -n __fish_use_subcommand -f -a rules -d 'list the rules'
-complete -c btfcheck -n __fish_use_subcommand -f -a explain -d 'explain a rule, a Kconfig symbol, or the messages of a log'
+complete -c btfcheck -n __fish_use_subcommand -f -a explain -d 'explain a rule, a Kconfig symbol, a type of a built file, or the messages of a log'
 complete -c btfcheck -n __fish_use_subcommand -f -a scan -d 'find Rust in the debug information of C units, after the build'
 complete -c btfcheck -n __fish_use_subcommand -f -a encode -d 'run pahole as the kernels build would, and judge what comes out'
 complete -c btfcheck -n __fish_use_subcommand -f -a validate -d 'the kernels own verdict on BTF, for any kernel release'

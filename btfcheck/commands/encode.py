@@ -25,8 +25,8 @@ from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
 from btfcheck.files import write_whole
 from btfcheck.formats.style import printable
+from btfcheck.gate import differences, judge
 from btfcheck.gate import encode as encoding
-from btfcheck.gate import judge
 from btfcheck.gate.encode import WHOLE, Encoding
 from btfcheck.gate.finish import Finished, applies, finish
 from btfcheck.gate.judge import About
@@ -223,7 +223,7 @@ class Work:
             outcomes += judge.of_finish(about, finished)
             outcomes.append(judge.of_verdict(about, verdict, finished))
             found = self.compared(checked, made, limits)
-            outcomes += judge.of_comparison(about, found) if found else []
+            outcomes += differences.of_comparison(about, found) if found else []
         report.outcomes += outcomes
         report.data["encodings"].append(judge.data(self.subject.path, about, made, verdict, found, finished))
         if self.args.keep:
@@ -294,13 +294,13 @@ class Work:
         """BTF against DWARF. What pahole says with -V is asked for only when functions are missing."""
         if checked.btf is None or not checked.complete:
             return None
-        found = self.subject.compare(checked.btf, self.below)
+        found = self.subject.compare(checked.btf, self.release, self.below)
         if made is not None and found is not None and found.lost_functions:
             path = self.subject.debug_path or self.subject.path
             said = encoding.left_out(made, path, self.release, base=self.base_path, **limits)
             if said is not None:
                 complete = made.version >= encoding.SAYS_ALL
-                found = self.subject.compare(checked.btf, self.below, said, complete)
+                found = self.subject.compare(checked.btf, self.release, self.below, said, complete)
         return found
 
     def judge_present(self, place: str, report: Report) -> None:
@@ -311,7 +311,7 @@ class Work:
         found = self.compared(checked, None, {})
         report.outcomes.append(judge.of_verdict(about, checked.verdict))
         if found:
-            report.outcomes += judge.of_comparison(about, found)
+            report.outcomes += differences.of_comparison(about, found)
         else:
             report.outcomes.append(no_comparison(about, checked))
         report.data["encodings"].append(judge.data(self.subject.path, about, None, checked.verdict, found))

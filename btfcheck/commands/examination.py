@@ -15,7 +15,7 @@ from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import encode as encoding
 from btfcheck.dwarf.leaks import scan
-from btfcheck.gate import judge
+from btfcheck.gate import differences, judge
 from btfcheck.gate.cache import Found
 from btfcheck.gate.judge import About
 from btfcheck.gate.scanned import Against, file_data
@@ -207,13 +207,14 @@ class _Examination:
         below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
         found = None
         if subject is not None and checked.btf is not None and checked.complete:
-            found = subject.compare(checked.btf, below)
+            found = subject.compare(checked.btf, self.release, below)
         if found is None:
             why = "no debug information to compare with" if checked.complete else "its BTF cannot be read as a whole"
             self.outcomes.append(about.outcome("BTF514", Status.SKIP, Severity.NOTE, why))
             return
         self.compared = True
-        self.outcomes += judge.of_comparison(about, found)
+        self.outcomes = differences.settled(self.outcomes, found)
+        self.outcomes += differences.of_comparison(about, found)
         self.encodings.append(judge.data(task.path, about, None, checked.verdict, found))
 
     def encode(self, subject: Subject, asked: bool) -> None:

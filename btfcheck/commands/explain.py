@@ -120,18 +120,19 @@ def run(args: argparse.Namespace, console: Console) -> Report:
 def explain_rule(word: str, rules: list[str]) -> Report:
     """The page of one rule, by id or name, or that of a cause or message of logs."""
     rule = load(rules).find(word)
-    if rule is not None:
-        report = Report("explain", data={"rules": [rule_data(rule)]})
-        report.page = markdown.rule_page(report.data["rules"][0])
-        return report
     entries = knowledge.entries(word)
-    if not entries:
+    if rule is None and not entries:
         near = knowledge.near(word, rules)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         raise UsageError(f"no rule {word!r}{hint} `btfcheck rules` lists them; a type is explained "
                          f"with its file: btfcheck explain {word} vmlinux")
-    report = Report("explain", data={"knowledge": entries})
-    report.page = knowledge.markdown_page(entries)
+    report = Report("explain")
+    if rule is not None:
+        report.data["rules"] = [rule_data(rule)]
+        report.page = markdown.rule_page(report.data["rules"][0])
+    if entries:  # a cause may have the name of a rule
+        report.data["knowledge"] = entries
+        report.page += knowledge.markdown_page(entries)
     return report
 
 
@@ -201,6 +202,8 @@ def body(report: Report, style: Style) -> Iterator[str]:
     if "symbol" in report.data:
         yield from symbol_page(report.data, style)
     if "knowledge" in report.data:
+        if "rules" in report.data:
+            yield ""
         yield from knowledge.page(report.data["knowledge"], style)
     if "traced" in report.data or "rust_types" in report.data:
         from btfcheck.commands import tracing

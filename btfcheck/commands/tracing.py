@@ -195,7 +195,7 @@ def _judge(report: Report, traced: Traced, ground: Ground, path: str) -> None:
 
 def _open(subject: str, message: str, missing: list[str]) -> Outcome:
     needed = tuple(missing) or ("what pahole says with -V: --pahole CMD asks it",)
-    return Outcome("type", Status.UNKNOWN, Severity.ERROR, subject, message, missing=needed)
+    return Outcome("type-origin", Status.UNKNOWN, Severity.ERROR, subject, message, missing=needed)
 
 
 def rust_types(path: str, args: argparse.Namespace, console: Console) -> Report:

@@ -23,7 +23,8 @@ TAGS = {
 TAG = {name: number for number, name in TAGS.items()}
 
 ATTRIBUTES = {
-    0x01: "sibling", 0x02: "location", 0x03: "name", 0x0B: "byte_size", 0x0D: "bit_size", 0x10: "stmt_list",
+    0x01: "sibling", 0x02: "location", 0x03: "name", 0x0B: "byte_size", 0x0C: "bit_offset", 0x0D: "bit_size",
+    0x10: "stmt_list",
     0x11: "low_pc", 0x12: "high_pc", 0x13: "language", 0x18: "import", 0x1B: "comp_dir", 0x1C: "const_value",
     0x1D: "containing_type", 0x20: "inline", 0x25: "producer", 0x27: "prototyped", 0x2F: "upper_bound",
     0x31: "abstract_origin", 0x37: "count", 0x38: "data_member_location", 0x3A: "decl_file", 0x3B: "decl_line",

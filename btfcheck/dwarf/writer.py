@@ -285,7 +285,8 @@ class _Builder:
                 expression = amount.to_bytes(amount.bit_length() + 7 >> 3, "big")
                 return kind, _leb(len(expression)) + expression
             size = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x13: 4, 0x14: 8, 0x10: self.ref_size(unit), 0x20: 8,
-                    0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4, 0x1C: 4}.get(kind)
+                    0x0E: 8 if unit.wide else 4, 0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4,
+                    0x1C: 4}.get(kind)
             return kind, _leb(amount) if size is None else amount.to_bytes(size, self.byte_order)
         if attribute in (AT["low_pc"],):
             return FORM["addr"], amount.to_bytes(self.file.bits // 8, self.byte_order)

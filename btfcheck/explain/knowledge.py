@@ -15,8 +15,8 @@ from btfcheck.lint.rules import load as load_rules
 _OPEN = {
     "symbol": "`btfcheck explain SYMBOL` could not tell whether a symbol would be granted: a fact is unknown, and the "
     "outcome names it. Give the kernel's release, its source (--tree) or a whole configuration.",
-    "type": "`btfcheck explain TYPE FILE` could not tell why a type or function is as it is. The outcome names what "
-    "would tell: debug information, the BTF, or what pahole itself says with -V.",
+    "type-origin": "`btfcheck explain TYPE FILE` could not tell why a type or function is as it is. The outcome names "
+    "what would tell: debug information, the BTF, or what pahole itself says with -V.",
     "unknown-message": "A log has a message about BTF that btfcheck does not know. It is quoted with its line; please "
     "report it with the program that printed it.",
     "log": "What was found in a log as a whole, not in a line of it.",

@@ -61,6 +61,9 @@ def message_page(message: Message, catalogue: Catalogue) -> str:
     certainty = message.certainty if len(message.causes) == 1 else "possible"
     found += ["## Where it comes from", "", _SURE[certainty], ""]
     found += [f"What tells it apart: {prose(message.apart)}.", ""] if message.apart else []
+    if message.follows:
+        others = ", ".join(f"[{name}](../causes.md#{name})" for name in message.follows)
+        found += [f"Beside lines that show one of these, it is only what came of that: {others}.", ""]
     for name in message.causes:
         found += _cause(catalogue.causes[name], "###", "../rules/")
     return "\n".join(found)

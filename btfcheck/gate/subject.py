@@ -85,7 +85,7 @@ class Subject:
         return self._census
 
     def compare(
-        self, btf: Btf, below: frozenset[Key] = frozenset(),
+        self, btf: Btf, release: Release, below: frozenset[Key] = frozenset(),
         said: Mapping[str, str] | None = None, complete: bool = True,
     ) -> Comparison | None:
         """BTF that belongs to this file against its debug information, see trace.compare.compare; None without
@@ -93,7 +93,8 @@ class Subject:
         found = self.census(wanted(btf, below, self.functions))
         if found is None or not (found.c or found.rust or found.problems):
             return None
-        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete)
+        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete,
+                       machine=self.image.machine, release=release)
 
     @cached_property
     def symbols(self) -> dict[str, set[tuple[int, int]]] | None:

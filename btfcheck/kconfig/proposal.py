@@ -153,7 +153,8 @@ class Trial:
         symbols = {n: self.kconf.syms[n] for n in wanted if n in self.kconf.syms}
         chosen = [s for n, s in symbols.items() if s.choice and wanted[n] == "y"]
         rivals = {r.name for s in chosen for r in s.choice.syms if r is not s}
-        self._moved = {n: self.kconf.syms[n].turn for n in sorted({*symbols, *rivals})}
+        members = {m.name for s in symbols.values() if s.choice for m in s.choice.syms}
+        self._moved = {n: self.kconf.syms[n].turn for n in sorted({*symbols, *members})}
         for name in sorted(rivals):
             self._put(name, "n")
         for name in symbols:

@@ -363,18 +363,26 @@ _MOST_WAYS = 6
 
 
 class _Ways(NamedTuple):
-    """The ways out as lines, best first, and why there can be none; the settings of the best one; is there any?"""
+    """The ways out as lines, best first, and why there can be none; the settings of the best one.
+
+    `any`: whether there is one; `advice`: whether another program would tell more.
+    """
 
     lines: tuple[str, ...]
     fragment: tuple[str, ...]
     any: bool
+    advice: bool
 
 
 def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     key = tuple(goals.items())
     if key not in kernel.ways:
         kernel.ways[key] = _search(kernel, goals, facts)
-    return kernel.ways[key]
+    found = kernel.ways[key]
+    if found.advice and not kernel.advised:
+        kernel.advised = True
+        return found._replace(lines=(*found.lines, ADVICE))
+    return found
 
 
 def _search(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
@@ -388,14 +396,11 @@ def _search(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
     if found.unknown:
         lines.append(NOT_KNOWN)
-        if found.lacks_solver and not kernel.advised:
-            kernel.advised = True
-            lines.append(ADVICE)
     fragment: tuple[str, ...] = ()
     if found.ways and not found.ways[0].given_up:
         settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
         fragment = tuple(config_line(name, value) for name, value in settings.items())
-    return _Ways(tuple(lines), fragment, bool(ways))
+    return _Ways(tuple(lines), fragment, bool(ways), found.unknown and found.lacks_solver)
 
 
 def config_line(name: str, value: str) -> str:

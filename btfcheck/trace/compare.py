@@ -13,11 +13,15 @@ from typing import NamedTuple
 
 from btfcheck.btf import format as btf_format
 from btfcheck.btf.format import Btf
+from btfcheck.btf.kfuncs import SUFFIX, with_implicit_arguments
+from btfcheck.btf.releases import NEWEST
 from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.census import Census
 from btfcheck.dwarf.constants import AT
 from btfcheck.dwarf.entries import BIT_FIELD, Layout, Place, entry, layout, nameless_parameters, number
 from btfcheck.dwarf.names import ENUM, FUNC, SIZED, STRUCT, TYPEDEF, UNION, Found, Key
+from btfcheck.release import Release
+from btfcheck.trace.arguments import X86_64, Arguments, settle
 from btfcheck.trace.copies import referring, rust_ints
 from btfcheck.trace.void import voided
 
@@ -39,8 +43,9 @@ class Comparison(NamedTuple):
     pahole leaves out on purpose to its reason. `void` are members, parameters and results whose type was
     lost, `untraced` names that no unit defines. `several` stand for types of different layout that are all C's
     own, `unmatched` for some that no unit has; `doubled` are C's types that the BTF has twice because they lead
-    to Rust ones. `unproven` tells that lost functions could not be told from those left out, `problems` what of
-    the DWARF could not be read: then nothing is proven to be missing.
+    to Rust ones. `arguments` are those by value that BTF alone does not settle. `unproven` tells that lost
+    functions could not be told from those left out, `problems` what of the DWARF could not be read: then
+    nothing is proven to be missing.
     """
 
     rust: tuple[str, ...] = ()
@@ -53,6 +58,7 @@ class Comparison(NamedTuple):
     several: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
     doubled: tuple[str, ...] = ()
+    arguments: Arguments = Arguments()
     unproven: bool = True
     problems: tuple[str, ...] = ()
 
@@ -99,13 +105,16 @@ def compare(
     symbols: frozenset[str] | None = None,
     left_out: Mapping[str, str] | None = None,
     complete: bool = True,
+    machine: int = X86_64,
+    release: Release = NEWEST,
 ) -> Comparison:
     """Compare BTF (of a module: its own part) with the census of its file, which must still be open and know
     all definitions of the `wanted` names.
 
     `below` are the names of the base. `symbols` are the functions of the symbol table, without which nothing
     is said of functions: pahole takes only those. `left_out` is what pahole says with -V, None when unknown;
-    `complete` tells that this version gives a reason for every function that it leaves out.
+    `complete` tells that this version gives a reason for every function that it leaves out. `machine` (e_machine)
+    and `release` say how arguments by value are passed and looked for.
     """
     index = indexed(btf)
     owners = _Owners(btf, census, index)
@@ -121,6 +130,7 @@ def compare(
         on_purpose,
         tuple(sorted(set(voided(btf, index, census.void, bool(owners.rust))))),
         _told(owners.untraced), _told(owners.several), _told(owners.unmatched), _told(owners.doubled),
+        settle(btf, census, machine, release),
         left_out is None or not complete,
         tuple(census.problems),
     )  # fmt: skip
@@ -156,6 +166,8 @@ class _Owners:
                     self.untraced.add(key)
             elif kind in SIZED and (key in census.rust or len(ids) > 1):
                 self._whose(key, ids)
+        if any(kind == FUNC and name.endswith(SUFFIX) for kind, name in self.untraced):
+            self.untraced -= {(FUNC, name) for name in with_implicit_arguments(btf)}
         if self.rust or self.clashes:
             self._copies()
 

@@ -29,7 +29,7 @@ AS_IS, RENAMED, NOT = "as it is", "after renaming", "not at all"
 VERDICTS = (AS_IS, RENAMED, NOT)
 REASONS = {
     "carries-data": "an enum that carries data: BTF has no variants",
-    "unsized": "unsized: it has no size of its own, and members",
+    "unsized": "unsized: only what holds it knows how long it is",
     "name-too-long": f"its name has over {MAX_IDENTIFIER} bytes, renamed as well",
     "member-name": "a member's or variant's name is no identifier",
     "member-outside": "a member reaches beyond its end",
@@ -164,6 +164,8 @@ def _type(ground: Ground, entry: Entry, path: str) -> _Type:
         if part.tag == TAG["member"]:
             for reason, text in _placed(ground, part, size, parts):
                 own.setdefault(reason, text)
+    if kind == STRUCT and entry.name().startswith("dyn "):
+        own["unsized"] = "a trait object"
     if kind == ENUM and size not in (1, 2, 4, 8):
         own["wide-enum"] = f"{size} bytes"
     if "unsized" in own:

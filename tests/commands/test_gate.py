@@ -613,7 +613,7 @@ def test_a_dask_scheduler_by_its_address(tmp_path: Path) -> None:
     build = fresh(tmp_path / "build", 4)
     command = [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--no-probe", "--executor"]
     options = {"cwd": Path(__file__).parents[2], "capture_output": True, "timeout": 120, "check": False}
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     try:
         found = subprocess.run([*command, f"dask:{cluster.scheduler_address}"], **options)
         assert found.returncode == 0, found.stderr

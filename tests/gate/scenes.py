@@ -123,18 +123,30 @@ def with_sections(data: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
 
 
 def btf(records: list[list[str]]) -> bytes:
-    """`struct NAME SIZE [member:int|ptr ...]`, `union`, `typedef NAME`, `func NAME`."""
+    """`struct NAME SIZE [member:TYPE[@BIT] ...]`, `union`, `typedef NAME`, `func NAME [argument:TYPE ...]`; a type is
+    int, long, char, ptr or the name of an earlier struct or union."""
     blob = Blob()
     number = blob.int()
+    types: dict[str, int] = {"int": number}
+
+    def named(name: str) -> int:
+        if name == "ptr":
+            return blob.ptr()
+        if name in ("long", "char") and name not in types:
+            types[name] = blob.int(name, {"long": 8, "char": 1}[name])
+        return types[name]
+
     for kind, name, *rest in records:
         if kind in ("struct", "union"):
             members = []
             for place, word in enumerate(rest[1:]):
                 member, _, of = word.partition(":")
-                members.append((member, blob.ptr() if of == "ptr" else number, place * 64))
-            blob.struct(name, int(rest[0]), members, STRUCT if kind == "struct" else UNION)
+                of, _, bit = of.partition("@")
+                members.append((member, named(of or "int"), int(bit or place * 64)))
+            types[name] = blob.struct(name, int(rest[0]), members, STRUCT if kind == "struct" else UNION)
         elif kind == "typedef":
             blob.typedef(name, number)
         else:
-            blob.func(name, blob.proto())
+            arguments = [(word.partition(":")[0], named(word.partition(":")[2])) for word in rest]
+            blob.func(name, blob.proto(0, arguments))
     return blob.bytes()
