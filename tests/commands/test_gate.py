@@ -201,6 +201,21 @@ def test_tools_of_this_machine_are_no_matter_for_what_was_built_elsewhere(
         assert (status != {"skip"}) is expected, words
 
 
+@pytest.mark.parametrize("leaked", [False, True])
+def test_btf_that_is_there_tells_what_its_pahole_did(
+    leaked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Rust kernel out of a package, whose pahole nothing names."""
+    build = Build(tmp_path / "build")
+    rust = 'unit Rust "lib.rs"\n  structure_type "Registry" byte_size=4\n'
+    build.kernel(RECORDS + ([["struct", "Registry", "4"]] if leaked else []), UNITS + rust)
+    build.config.unlink()
+    code, data = gate(capsys, str(build.vmlinux))
+    found = {o["rule"]: o["status"] for o in data["outcomes"]}
+    assert (code, found["BTF300"]) == ((1, "unknown") if leaked else (0, "ok"))
+    assert found["BTF508"] == ("finding" if leaked else "ok")
+
+
 def test_the_release_of_the_configuration_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = fresh(tmp_path / "build", 0)
     build.vmlinux.write_bytes(with_sections(build.vmlinux.read_bytes(), {".rodata": (1, b"")}))
