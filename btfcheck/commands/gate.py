@@ -311,7 +311,7 @@ def _rows(report: Report, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "validate", f"{sum(verdicts)} of {len(verdicts)} with BTF accepted" if verdicts else "no file has BTF"
     rows = [row for row in data["encodings"] if "result" not in row and "rust_types" in row]
     counts = (("from Rust", "rust_types"), ("clashes", "clashes"), ("types lost", "lost_types"),
-              ("functions lost", "lost_functions"))  # fmt: skip
+              ("became void", "void"), ("functions lost", "lost_functions"))  # fmt: skip
     lost = ", ".join(f"{n} {words}" for words, key in counts if (n := sum(row[key] for row in rows)))
     compared = f"{_number(len(rows), 'file')} with their debug information" + (f": {lost}" if lost else "")
     yield "compare", compared if rows else "no file has both BTF and debug information"
