@@ -176,7 +176,7 @@ def _tools(task: Task) -> list[str]:
     programs += split(dict(task.variables).get("RESOLVE_BTFIDS", ""))[:1]
     tree = task.args.tree
     scripts = [os.path.join(tree, "scripts", name) for name in ("pahole-flags.sh", "Makefile.btf")] if tree else []
-    return scripts + [os.path.realpath(find(name)[0]) for name in programs]
+    return scripts + [os.path.realpath(place) if (place := find(name)[0]) else name for name in programs]
 
 
 def _task(

@@ -201,6 +201,21 @@ def test_tools_of_this_machine_are_no_matter_for_what_was_built_elsewhere(
         assert (status != {"skip"}) is expected, words
 
 
+@pytest.mark.parametrize("leaked", [False, True])
+def test_btf_that_is_there_tells_what_its_pahole_did(
+    leaked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Rust kernel out of a package, whose pahole nothing names."""
+    build = Build(tmp_path / "build")
+    rust = 'unit Rust "lib.rs"\n  structure_type "Registry" byte_size=4\n'
+    build.kernel(RECORDS + ([["struct", "Registry", "4"]] if leaked else []), UNITS + rust)
+    build.config.unlink()
+    code, data = gate(capsys, str(build.vmlinux))
+    found = {o["rule"]: o["status"] for o in data["outcomes"]}
+    assert (code, found["BTF300"]) == ((1, "unknown") if leaked else (0, "ok"))
+    assert found["BTF508"] == ("finding" if leaked else "ok")
+
+
 def test_the_release_of_the_configuration_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = fresh(tmp_path / "build", 0)
     build.vmlinux.write_bytes(with_sections(build.vmlinux.read_bytes(), {".rodata": (1, b"")}))
@@ -561,6 +576,30 @@ def make_threads(jobs: int) -> Executor:
 
 def no_executor(jobs: int) -> int:
     return jobs
+
+
+class Removing(ThreadPoolExecutor):
+    """vmlinux goes away once it was looked at."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        (task,) = args
+        assert not kwargs
+        future = super().submit(fn, task)
+        future.result()
+        if not task.base:
+            os.unlink(task.path)
+        return future
+
+
+def test_vmlinux_removed_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = fresh(tmp_path / "build")
+    monkeypatch.setitem(sys.modules, "farm", sys.modules[__name__])
+    code, data = gate(capsys, str(build.folder), "--executor", "farm:Removing", "--cache", str(tmp_path / "cache"))
+    assert code == 3
+    assert {o["subject"] for o in data["outcomes"] if o["status"] == "error"} == {"drivers/m0.ko", "drivers/m1.ko"}
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 1, "what failed is not kept"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
