@@ -27,8 +27,9 @@ class Edit(NamedTuple):
 
     @property
     def lowers(self) -> bool:
-        """Whether it asks for an older tool than there is."""
-        return self.tool and self.value.isdigit() and self.was.isdigit() and int(self.value) < int(self.was)
+        """Whether it asks for an older tool than there is, or for one that lacks something."""
+        numbers = self.value.isdigit() and self.was.isdigit()
+        return self.tool and (self.value == "n" or (numbers and int(self.value) < int(self.was)))
 
 
 class Way(NamedTuple):

@@ -3,7 +3,8 @@
 
 The encoding proposes, evaluation disposes: a set of moves that does not hold when it is evaluated
 is ruled out, and the search goes on. Impossible is said only where the clauses have no solution
-even when every line that a user or another tool could change is left open.
+whatever a user sets and the tools answer; where it hangs on which compiler there is, or on an answer
+that is part of a line, the clash quotes that line too.
 """
 
 from __future__ import annotations
@@ -71,11 +72,14 @@ class _Search:
         found: list[Edits] = []
         best = None
         with RC2(self._formula()) as solver:
-            while len(found) < _MOST:
+            while True:
                 model = solver.compute()
                 if model is None or (best is not None and solver.cost > best and len(found) >= _ENOUGH):
                     break
                 if best is not None and solver.cost > best + 1:
+                    break
+                if len(found) == _MOST:
+                    self.settled = False
                     break
                 true = set(model)
                 moves = [literal for literal in self.encoding.moves if literal in true]
