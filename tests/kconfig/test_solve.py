@@ -168,7 +168,7 @@ def test_no_smallest_way_is_missing_and_none_is_wrong(kconf: tree.Tree, seed: in
     trial = Trial(kconf, values, True)
     trial.aim(goals)
     assert all(trial.holds(way.modelled) for way in granted)
-    last = [e for way in granted for e in way.modelled if e.lowers or (e.value == "n" and e.tool)]
+    last = [e for way in granted for e in way.edits if e.lowers]
     sizes = {len(way.edits) for way in granted} or {3}
     for size in range(min(min(sizes), 2) + 1):
         expected = without_numbers(tried(trial, goals, size))
@@ -292,3 +292,16 @@ def test_every_way_out_is_right_by_the_kernels_own_conf(root: str) -> None:
     script = Path(__file__).parents[1] / "proposals-oracle"
     done = subprocess.run([sys.executable, str(script), root, "--configs", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_of_many_goals_those_that_clash(newest: tree.Tree) -> None:
+    others = "CRYPTO STRICT 64BIT MODULES USB USB_GADGET"
+    (clash,) = ask(newest, f"RUST DEBUG_INFO_BTF LTO_CLANG_THIN {others}").clashes
+    assert clash.goals == ("DEBUG_INFO_BTF", "LTO_CLANG_THIN", "RUST")
+
+
+def test_a_symbol_that_nobody_knows_is_given_up(newest: tree.Tree) -> None:
+    found = ask(newest, "NO_SUCH BIG", RANGED="16")
+    assert [(w.given_up, {e.name: e.value for e in w.edits}) for w in found.ways] == [(("NO_SUCH",), {"RANGED": "101"})]
+    assert not found.clashes
+    assert not found.unknown
