@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -174,8 +175,11 @@ SUFFICIENT: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def by_facts(facts: Mapping[str, str | None]) -> Rule:
-    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there."""
+def by_facts(facts: Mapping[str, str | None], srcarch: str = "", flags: str = "") -> Rule:
+    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there.
+
+    `srcarch` and `flags` as for compilers.passes.
+    """
     name, number = _either(facts, ("CC_IS_CLANG", "Clang", "CLANG_VERSION"), ("CC_IS_GCC", "GCC", "GCC_VERSION"))
     told = {
         "cc-version.sh": f"{name} {number}" if number else None,
@@ -200,9 +204,12 @@ def by_facts(facts: Mapping[str, str | None]) -> Rule:
         if "/scripts/rust_is_available.sh;" in command:
             return facts.get("RUST_IS_AVAILABLE")
         tests = _IF_SUCCESS.fullmatch(command)
-        if tests and (empty := re.fullmatch(r'test -z "(.*)"', tests[1])):
+        if tests is None:
+            return None
+        if empty := re.fullmatch(r'test -z "(.*)"', tests[1]):
             return tests[3] if empty[1] else tests[2]
-        return None
+        good = passes(tests[1], facts, srcarch, flags)
+        return None if good is None else tests[2] if good else tests[3]
 
     return rule
 
