@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 def render(report: Report, exit_code: int, style: Style, body: Body | None = None) -> str:  # noqa: ARG001
     cases = [(outcome, _kind(outcome, report)) for outcome in report.outcomes]
     counts = {kind: sum(k == kind for _, k in cases) for kind in ("failure", "error", "skipped")}
-    numbers = (f'tests="{len(cases)}" failures="{counts["failure"]}" errors="{counts["error"]}" '
-               f'skipped="{counts["skipped"]}"')
+    numbers = f'tests="{len(cases)}" failures="{counts["failure"]}" errors="{counts["error"]}"'
+    skipped = f'skipped="{counts["skipped"]}"'  # an attribute of testsuite only
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f'<testsuites name="btfcheck" {numbers}>',
-             f'  <testsuite name={_attribute("btfcheck " + report.command)} {numbers}>']
+             f'  <testsuite name={_attribute("btfcheck " + report.command)} {numbers} {skipped}>']
     if report.nothing:
         lines.append(f"    <system-out>{_text(report.nothing)}</system-out>")
     for outcome, kind in cases:

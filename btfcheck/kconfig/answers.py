@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from btfcheck.files import write_whole
 from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
@@ -203,15 +204,26 @@ def by_facts(facts: Mapping[str, str | None], srcarch: str = "", flags: str = ""
             return str(int(quotient[1]) // int(quotient[2]))
         if "/scripts/rust_is_available.sh;" in command:
             return facts.get("RUST_IS_AVAILABLE")
+        compared = _tested(command)
         tests = _IF_SUCCESS.fullmatch(command)
-        if tests is None:
-            return None
-        if empty := re.fullmatch(r'test -z "(.*)"', tests[1]):
-            return tests[3] if empty[1] else tests[2]
+        if compared is not None or tests is None:
+            return compared
         good = passes(tests[1], facts, srcarch, flags)
         return None if good is None else tests[2] if good else tests[3]
 
     return rule
+
+
+def _tested(command: str) -> str | None:
+    """What a $(success,test ...) that compares nothing but texts says, as for $(cc-name); None for other commands."""
+    question = _IF_SUCCESS.fullmatch(command)
+    if question is None:
+        return None
+    if empty := re.fullmatch(r'test -z "([^"$`]*)"', question[1]):
+        return question[3] if empty[1] else question[2]
+    if same := re.fullmatch(r'test "?([\w.-]*)"? = "?([\w.-]+)"?', question[1]):
+        return question[2] if same[1] == same[2] else question[3]
+    return None
 
 
 _Kind = tuple[str, str, str]
@@ -252,10 +264,7 @@ def _save(file: str, answers: Mapping[str, str]) -> None:
     """Write beside and rename; a store that cannot be written only costs time."""
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".answers-", dir=os.path.dirname(file))
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            json.dump(answers, stream, indent=0)
-        os.replace(beside, file)
+        write_whole(file, json.dumps(answers, indent=0).encode("ascii"))
         _thin_out(os.path.dirname(file))
     except OSError:
         return

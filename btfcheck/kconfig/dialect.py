@@ -281,6 +281,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     wrote: bool = True
     reach = 0  # how far to look where everything is open; 0 for all the way
     askable: Any = None  # its symbols that a user can set, once asked for
+    reachable: Any = None  # what each symbol's value may depend on, once asked for
     state: Any = None  # the State whose values it has now
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:

@@ -82,6 +82,8 @@ class Tree(KernelKconfig):
         if _asks(symbol) or symbol.rev_dep is not self.n or symbol.weak_rev_dep is not self.n:
             return False
         expressions = [symbol.direct_dep, *(part for default in symbol.defaults for part in default)]
+        # A condition that is n swallowed the others; they are as they were written.
+        expressions += [written.expr for chain in self.definitions(symbol) for written in chain]
         return all(i.is_constant or i.name in leaves or not i.nodes for e in expressions for i in kl.expr_items(e))
 
 

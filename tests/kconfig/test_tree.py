@@ -341,6 +341,9 @@ def test_missing_tools_that_nothing_in_kconfig_tells_are_told(tmp_path: Path, mo
         ('{ /linux/scripts/rust_is_available.sh; } >/dev/null 2>&1 && echo "y" || echo "n"', "y"),
         ('{ test -z ""; } >/dev/null 2>&1 && echo "y" || echo "n"', "y"),
         ('{ test -z "GCC"; } >/dev/null 2>&1 && echo "y" || echo "n"', "n"),
+        ('{ test "GCC" = GCC; } >/dev/null 2>&1 && echo "y" || echo "n"', "y"),
+        ('{ test "GCC" = Clang; } >/dev/null 2>&1 && echo "y" || echo "n"', "n"),
+        ('{ test "$(uname)" = Clang; } >/dev/null 2>&1 && echo "y" || echo "n"', None),
         ("rm -rf /", None),
     ],
 )
