@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from btfcheck.files import write_whole
+from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -175,8 +176,11 @@ SUFFICIENT: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def by_facts(facts: Mapping[str, str | None]) -> Rule:
-    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there."""
+def by_facts(facts: Mapping[str, str | None], srcarch: str = "", flags: str = "") -> Rule:
+    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there.
+
+    `srcarch` and `flags` as for compilers.passes.
+    """
     name, number = _either(facts, ("CC_IS_CLANG", "Clang", "CLANG_VERSION"), ("CC_IS_GCC", "GCC", "GCC_VERSION"))
     told = {
         "cc-version.sh": f"{name} {number}" if number else None,
@@ -200,7 +204,12 @@ def by_facts(facts: Mapping[str, str | None]) -> Rule:
             return str(int(quotient[1]) // int(quotient[2]))
         if "/scripts/rust_is_available.sh;" in command:
             return facts.get("RUST_IS_AVAILABLE")
-        return _tested(command)
+        compared = _tested(command)
+        tests = _IF_SUCCESS.fullmatch(command)
+        if compared is not None or tests is None:
+            return compared
+        good = passes(tests[1], facts, srcarch, flags)
+        return None if good is None else tests[2] if good else tests[3]
 
     return rule
 

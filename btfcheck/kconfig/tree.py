@@ -119,7 +119,7 @@ def open_tree(
         compiler = "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC"))
         lacking = [n for n in (_FOR_RUST if compiler else SUFFICIENT) if facts.get(n) is None]
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
-        rule = by_facts(known)
+        rule = by_facts(known, around.values["SRCARCH"], around.values.get("CLANG_FLAGS", ""))
         around = around._replace(values={**around.values, **_texts(known)})
     answers = Answers(root, around, execute=execute, rule=rule)
     try:

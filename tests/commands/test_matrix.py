@@ -191,6 +191,18 @@ def test_a_tree_and_another_release(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "is Linux 9.8.7-test" in err
 
 
+def test_versions_of_llvm_that_a_tree_takes_and_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (root / "scripts/min-tool-version.sh").write_text('case "$1" in\nllvm)\n\techo 17.0.1\n\t;;\nesac\n')
+    words = ["matrix", "--tree", str(root), "--axis", "RUST=n", "--axis", "LTO=none", "--llvm", "14,19.1.7"]
+    code, data, _ = run([*words, "--pahole", "1.30"], capsys)
+    assert code == 0
+    found = {(r["axes"]["llvm"], r["allowed"], tuple(r["blocked_by"])) for r in data["rows"]}
+    assert ("14", False, ("scripts/min-tool-version.sh: llvm 17.0.1 at least",)) in found
+    assert ("19.1.7", True, ()) in found
+    assert not any(a.startswith("CLANG_VERSION") for a in data["assumed"])
+
+
 def test_check_proves_what_a_tree_cannot_grant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, data, _ = check(tmp_path, capsys, "--want", "RUST=y", "--want", "LTO_CLANG_THIN=y", "--want", "DEBUG_INFO_BTF=y")
     jsonschema.validate(data, SCHEMA)
