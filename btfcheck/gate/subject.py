@@ -12,7 +12,7 @@ from btfcheck.dwarf.units import Debug
 from btfcheck.image import DEBUG_ROOTS, ET_REL, Image, find_debug_file, open_image
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
-from btfcheck.trace.symbols import functions
+from btfcheck.trace.symbols import functions, has_symbols
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _BANNER = re.compile(rb"Linux version \d+\.\d+[^\0\n]{0,400}")
@@ -73,13 +73,16 @@ class Subject:
     def census(self) -> Census | None:
         return census(self.debug) if self.debug else None
 
+    @property
+    def symbol_image(self) -> Image:
+        """The file that has the symbol table: this one, or its separate debug file."""
+        debug = self.debug
+        return debug.image if debug is not None and not has_symbols(self.image) else self.image
+
     @cached_property
     def symbols(self) -> dict[str, set[tuple[int, int]]] | None:
         """The functions in the symbol table with their places; None without a table."""
-        for image in (self.image, *([self.debug.image] if self.debug else [])):
-            if (found := functions(image)) is not None:
-                return found
-        return None
+        return functions(self.symbol_image)
 
     @cached_property
     def functions(self) -> frozenset[str] | None:
