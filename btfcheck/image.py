@@ -13,7 +13,7 @@ import stat
 import struct
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import pairwise
 from types import TracebackType
@@ -423,6 +423,33 @@ class Relocations:
             number = self._applied(index, number)
         return number & (1 << 8 * size) - 1
 
+    def ascending(self) -> Callable[[int, int, int], int]:
+        """The function `value`, quicker where it is asked for ascending offsets, as a walk does."""
+        image = self._image
+        own_order = image.little == (sys.byteorder == "little")
+        if not self._explicit or image.bits == 32 or not own_order or image.machine in (*_ADDS, _MIPS):
+            return self.value
+        whole = self._data[: self._whole]
+        offsets, kinds, addends = self._offsets, whole.cast("Q")[1::3], whole.cast("q")[2::3]
+        absolute = _ABSOLUTE.get(image.machine, ())
+        bases: dict[int, int] = {}  # r_info -> value of its symbol
+        at, count = 0, len(offsets)
+
+        def value(offset: int, raw: int, size: int) -> int:
+            nonlocal at
+            at = bisect_left(offsets, offset, at, min(at + 64, count))
+            if at >= count or offsets[at] != offset:
+                at = bisect_left(offsets, offset)
+            if at < count and offsets[at] == offset:
+                info = kinds[at]
+                if info not in bases and info & 0xFFFFFFFF in absolute:
+                    bases[info] = self._symbol(info >> 32)
+                if info in bases:
+                    return (bases[info] + addends[at]) & (1 << 8 * size) - 1
+            return self.value(offset, raw, size)
+
+        return value
+
     def _applied(self, index: int, number: int) -> int:
         entry = self._entry.unpack_from(self._data, index * self._entry.size)
         machine = self._image.machine
@@ -469,12 +496,14 @@ class Relocations:
 
 # -- separate debug files -------------------------------------------------------------------------------
 
+_INSTALLED_MODULE = re.compile(r"/(?P<path>lib/modules/[^/]+/.+\.ko)(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _HEX = re.compile(r"[0-9a-f]{4,}")
 
 
 def debug_file_candidates(image: Image, roots: tuple[str, ...] = DEBUG_ROOTS) -> list[str]:
     """Where the separate debug file of `image` may lie, in the order in which gdb looks: by build id below
-    each root, then by `.gnu_debuglink` beside the file, in `.debug/`, and below each root."""
+    each root, then by `.gnu_debuglink` beside the file, in `.debug/`, and below each root; for a kernel module at last
+    under its own path below each root, as Debian has it, and with .debug behind it."""
     places = by_build_id(image.build_id, roots)
     if image.debuglink:
         name = image.debuglink[0]
@@ -482,6 +511,9 @@ def debug_file_candidates(image: Image, roots: tuple[str, ...] = DEBUG_ROOTS) ->
         places += [os.path.join(folder, name), os.path.join(folder, ".debug", name)]
         places += [os.path.join(root, folder.lstrip("/"), name) for root in roots]
     own = os.path.realpath(image.path)
+    if module := _INSTALLED_MODULE.search(own):
+        places += [os.path.join(root, usr + module["path"] + ending)
+                   for root in roots for usr in ("", "usr/") for ending in ("", ".debug")]  # fmt: skip
     return [p for p in dict.fromkeys(places) if os.path.realpath(p) != own]
 
 

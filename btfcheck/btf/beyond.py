@@ -32,6 +32,7 @@ from btfcheck.btf.format import (
     Btf,
     text,
 )
+from btfcheck.btf.tracing import LARGEST, refused
 from btfcheck.model import Severity
 
 _DEEPEST = 32
@@ -199,7 +200,8 @@ def unsorted(btf: Btf) -> Remark | None:
 
 
 def by_value(btf: Btf) -> Remark | None:
-    """BTF408: functions that take __int128, or a struct whose packing or alignment BTF cannot say, by value."""
+    """BTF408: functions that take __int128, or a struct whose packing or alignment BTF cannot say, by value; those
+    left out for which the kernel makes no trampoline anyway."""
     words, mask = btf.words, btf.vlen_mask
     lists = {tid: words[at + 4 : at + 3 + 2 * (words[at + 1] & mask) : 2] for tid, at in _own(btf, FUNC_PROTO)}
     taken: set[int] = set().union(*lists.values())
@@ -208,7 +210,7 @@ def by_value(btf: Btf) -> Remark | None:
     protos = {
         tid: next(p for p in params if p in odd)
         for tid, params in lists.items()
-        if not odd.keys().isdisjoint(params)
+        if not odd.keys().isdisjoint(params) and not refused(btf, tid)
     }
     names = _Names()
     for _, at in _own(btf, FUNC) if protos else ():
@@ -229,6 +231,7 @@ class Layouts:
         self.btf = btf
         # What is being worked out counts as unknown, so that circles end.
         self.known: dict[int, tuple[int, int]] = {0: (0, 1)}
+        self._floating: dict[int, bool] = {}
 
     def oddity(self, tid: int) -> str:
         """Why a trampoline may look for such an argument in the wrong place; empty when it will not."""
@@ -247,7 +250,29 @@ class Layouts:
             return ""
         return self._of_struct(tid)
 
+    def floats(self, tid: int, depth: int = 0) -> bool:
+        """Is there a floating point number in it? Such arguments have registers of their own."""
+        if tid not in self._floating:
+            self._floating[tid] = False  # ends circles
+            if depth <= _DEEPEST and 0 < tid < self.btf.count:
+                self._floating[tid] = self._has_float(tid, depth + 1)
+        return self._floating[tid]
+
+    def _has_float(self, tid: int, depth: int) -> bool:
+        btf = self.btf
+        kind = btf.kind(tid)
+        if kind in MODIFIERS:
+            return self.floats(btf.third(tid), depth)
+        if kind == ARRAY:
+            words, at = btf.record(tid)
+            return self.floats(words[at + 3], depth)
+        if kind in (STRUCT, UNION) and btf.third(tid) <= LARGEST:
+            return any(self.floats(other, depth) for _, other, _ in btf.elements(tid))
+        return kind == FLOAT
+
     def _of_struct(self, tid: int) -> str:
+        if self.floats(tid):
+            return "floating point"
         kflag, size = self.btf.kflag(tid), self.btf.third(tid)
         end, align = 0, 1
         for _, other, offset in self.btf.elements(tid):

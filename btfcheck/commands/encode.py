@@ -23,10 +23,10 @@ from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
-from btfcheck.commands.files import write_beside
+from btfcheck.files import write_whole
 from btfcheck.formats.style import printable
+from btfcheck.gate import differences, judge
 from btfcheck.gate import encode as encoding
-from btfcheck.gate import judge
 from btfcheck.gate.encode import WHOLE, Encoding
 from btfcheck.gate.finish import Finished, applies, finish
 from btfcheck.gate.judge import About
@@ -37,7 +37,7 @@ from btfcheck.release import Release, stated
 from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
 from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
-from btfcheck.trace.compare import Comparison, compare, names
+from btfcheck.trace.compare import Comparison, names
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -223,7 +223,7 @@ class Work:
             outcomes += judge.of_finish(about, finished)
             outcomes.append(judge.of_verdict(about, verdict, finished))
             found = self.compared(checked, made, limits)
-            outcomes += judge.of_comparison(about, found) if found else []
+            outcomes += differences.of_comparison(about, found) if found else []
         report.outcomes += outcomes
         report.data["encodings"].append(judge.data(self.subject.path, about, made, verdict, found, finished))
         if self.args.keep:
@@ -238,7 +238,15 @@ class Work:
             parts |= {"finished.btf": finished.btf, "finished.base.btf": finished.base or b""}
         for ending, data in parts.items():
             if data:
-                write_beside(os.path.join(self.args.keep, f"{self.subject.name}.{number}.{ending}"), data, "--keep")
+                self.keep_one(f"{self.subject.name}.{number}.{ending}", data)
+
+    def keep_one(self, name: str, data: bytes) -> None:
+        path = os.path.join(self.args.keep, name)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # modules are named with their directories
+            write_whole(path, data)
+        except OSError as error:
+            raise UsageError(f"--keep {path}: {error.strerror or error}") from error
 
     def finished(self, made: Encoding, limits: Mapping[str, Any]) -> Finished | str | None:
         """What the RESOLVE_BTFIDS that was given makes of it, or why that cannot be told; None where that release's
@@ -284,17 +292,15 @@ class Work:
 
     def compared(self, checked: Checked, made: Encoding | None, limits: dict[str, Any]) -> Comparison | None:
         """BTF against DWARF. What pahole says with -V is asked for only when functions are missing."""
-        census = self.subject.census
-        if checked.btf is None or not checked.complete or census is None:
+        if checked.btf is None or not checked.complete:
             return None
-        symbols = self.subject.functions
-        found = compare(checked.btf, census, below=self.below, symbols=symbols)
-        if made is not None and found.lost_functions:
+        found = self.subject.compare(checked.btf, self.release, self.below)
+        if made is not None and found is not None and found.lost_functions:
             path = self.subject.debug_path or self.subject.path
             said = encoding.left_out(made, path, self.release, base=self.base_path, **limits)
             if said is not None:
-                found = compare(checked.btf, census, below=self.below, symbols=symbols, left_out=said,
-                                complete=made.version >= encoding.SAYS_ALL)
+                complete = made.version >= encoding.SAYS_ALL
+                found = self.subject.compare(checked.btf, self.release, self.below, said, complete)
         return found
 
     def judge_present(self, place: str, report: Report) -> None:
@@ -305,7 +311,7 @@ class Work:
         found = self.compared(checked, None, {})
         report.outcomes.append(judge.of_verdict(about, checked.verdict))
         if found:
-            report.outcomes += judge.of_comparison(about, found)
+            report.outcomes += differences.of_comparison(about, found)
         else:
             report.outcomes.append(no_comparison(about, checked))
         report.data["encodings"].append(judge.data(self.subject.path, about, None, checked.verdict, found))

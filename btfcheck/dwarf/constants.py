@@ -23,16 +23,16 @@ TAGS = {
 TAG = {name: number for number, name in TAGS.items()}
 
 ATTRIBUTES = {
-    0x01: "sibling", 0x02: "location", 0x03: "name", 0x0B: "byte_size", 0x0D: "bit_size", 0x10: "stmt_list",
-    0x11: "low_pc", 0x13: "language", 0x18: "import", 0x1B: "comp_dir", 0x1C: "const_value",
-    0x1D: "containing_type", 0x20: "inline", 0x25: "producer", 0x2F: "upper_bound", 0x31: "abstract_origin",
-    0x37: "count", 0x38: "data_member_location", 0x3A: "decl_file", 0x3B: "decl_line", 0x3C: "declaration",
-    0x3E: "encoding", 0x3F: "external", 0x47: "specification", 0x49: "type",
+    0x01: "sibling", 0x02: "location", 0x03: "name", 0x0B: "byte_size", 0x0C: "bit_offset", 0x0D: "bit_size",
+    0x10: "stmt_list",
+    0x11: "low_pc", 0x12: "high_pc", 0x13: "language", 0x18: "import", 0x1B: "comp_dir", 0x1C: "const_value",
+    0x1D: "containing_type", 0x20: "inline", 0x25: "producer", 0x27: "prototyped", 0x2F: "upper_bound",
+    0x31: "abstract_origin", 0x37: "count", 0x38: "data_member_location", 0x3A: "decl_file", 0x3B: "decl_line",
+    0x3C: "declaration", 0x3E: "encoding", 0x3F: "external", 0x47: "specification", 0x49: "type",
     0x54: "extension", 0x55: "ranges", 0x64: "object_pointer", 0x69: "signature", 0x6B: "data_bit_offset",
-    0x6E: "linkage_name",
-    0x72: "str_offsets_base", 0x76: "dwo_name", 0x7F: "call_origin", 0x83: "call_target",
-    0x90: "language_name", 0x2007: "MIPS_linkage_name", 0x2130: "GNU_dwo_name", 0x2131: "GNU_dwo_id",
-    0x2132: "GNU_ranges_base",
+    0x6E: "linkage_name", 0x72: "str_offsets_base", 0x76: "dwo_name", 0x7F: "call_origin", 0x83: "call_target",
+    0x88: "alignment", 0x8C: "loclists_base", 0x90: "language_name", 0x2007: "MIPS_linkage_name",
+    0x2130: "GNU_dwo_name", 0x2131: "GNU_dwo_id", 0x2132: "GNU_ranges_base",
 }
 AT = {name: number for number, name in ATTRIBUTES.items()}
 

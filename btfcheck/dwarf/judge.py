@@ -18,7 +18,7 @@ from btfcheck.release import Release
 UNREADABLE = "BTF321"
 SPLIT_MISSING = "BTF320"
 
-_MISSING = "pahole's version: leave out --no-probe, or give --pahole-version"
+_MISSING = "pahole's version: the configuration that records it (--config), or the pahole itself (PAHOLE=)"
 
 
 class Case(NamedTuple):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from btfcheck.dwarf.abbrev import DwarfError, leb
-from btfcheck.dwarf.census import Place, children
 from btfcheck.dwarf.constants import AT, FORM, TAG, tag_name
+from btfcheck.dwarf.entries import Place, children
 from btfcheck.dwarf.lines import file_table
 from btfcheck.dwarf.units import Debug, Unit, Value
 
@@ -100,9 +100,9 @@ class Reader:
 
     def children(self, entry: Entry, tags: frozenset[int]) -> Iterator[Entry]:
         """The direct children that have one of the tags."""
-        for tag, offset in children(Place(entry.unit, entry.offset)):
+        for tag, place in children(Place(entry.unit, entry.offset)):
             if tag in tags:
-                yield self.entry(entry.unit, offset)
+                yield self.entry(place.unit, place.offset)
 
     def source(self, entry: Entry) -> str:
         """`file:line` of the declaration, "" when nothing tells it."""

@@ -9,6 +9,7 @@ two bytes, sizes that differ, tags that only Rust writes, references that may le
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from struct import Struct, unpack_from
 from struct import error as struct_error
 from typing import NamedTuple
@@ -66,41 +67,52 @@ class Targets:
 
 
 class Plan(NamedTuple):
-    """What to do at each code. `sizes` is for one-byte codes and counts the code; 0 means: look closer."""
+    """What to do at each code. `sizes` is for one-byte codes and counts the code; 0 means: look closer.
+    `told` is the same for entries that are to be reported and need no closer look than that."""
 
     sizes: list[int]
+    told: list[int]
     shapes: dict[int, Shape]
 
 
-def plan_of(unit: Unit, tags: frozenset[int], refs: bool) -> Plan:
-    """The plan for a unit's table, made once for each table. Entries with one of `tags` are reported,
-    and when `refs` is set, references that may leave the unit are looked at."""
+Pick = Callable[[Shape], bool]
+
+
+def plan_of(unit: Unit, tags: frozenset[int], refs: bool, pick: Pick | None = None) -> Plan:
+    """The plan for a unit's table, made once for each table. Entries with one of `tags` are reported, those
+    with another shape than `pick` likes left out of it if that is cheaper; when `refs` is set, references that
+    may leave the unit are looked at."""
     table = unit.table
     assert table is not None
-    plan = table.plans.get((tags, refs))
+    key = tags, refs, pick
+    plan = table.plans.get(key)
     if not isinstance(plan, Plan):
-        sizes = [0] * 256
+        sizes, told = [0] * 256, [0] * 256
         shapes = table.shapes
         for code, shape in shapes.items():
-            if code < 128 and shape.size >= 0 and shape.tag not in tags and not (refs and shape.refs):
-                sizes[code] = shape.size + 1
-        plan = table.plans[tags, refs] = Plan(sizes, shapes)
+            if code < 128 and shape.size >= 0 and not (refs and shape.refs):
+                wanted = shape.tag in tags and (pick is None or pick(shape))
+                (told if wanted else sizes)[code] = shape.size + 1
+        plan = table.plans[key] = Plan(sizes, told, shapes)
     return plan
 
 
 # One loop on purpose: a call for each of 14 million entries would cost more than all the rest.
 def walk(unit: Unit, tags: frozenset[int] = frozenset(), targets: Targets | None = None,  # noqa: C901
-         alternate: Targets | None = None) -> tuple[int, list[Hit], list[int]]:
+         alternate: Targets | None = None, pick: Pick | None = None) -> tuple[int, list[Hit], list[int]]:
     """(how many entries, references into the targets, offsets of entries with one of `tags`).
+
+    Those whose shape `pick` does not like may be left out of the third.
 
     Walks every entry of the unit, once. Raises DwarfError when an entry cannot be decoded or the unit
     does not end with one: then nothing is known about it.
     """
-    sizes, shapes = plan_of(unit, tags, targets is not None or alternate is not None)
+    sizes, told, shapes = plan_of(unit, tags, targets is not None or alternate is not None, pick)
     body = unit.info.body(unit)
     index = body.index
     look = _Look(unit, body, targets, alternate)
     tagged: list[int] = []
+    base = unit.offset
     at, end = unit.die - unit.offset, unit.end - unit.offset
     count = code = start = 0
     try:
@@ -114,6 +126,14 @@ def walk(unit: Unit, tags: frozenset[int] = frozenset(), targets: Targets | None
             if code == 0:
                 at += 1
                 continue
+            size = told[code]
+            if size:
+                tagged.append(base + at)
+                if len(tagged) > _MOST:
+                    raise DwarfError("more than a million entries to be told")
+                at += size
+                count += 1
+                continue
             if at >= end:
                 break
             start = at
@@ -126,7 +146,7 @@ def walk(unit: Unit, tags: frozenset[int] = frozenset(), targets: Targets | None
                     code, at = leb(body, start)
             shape = shapes[code]
             if shape.tag in tags:
-                tagged.append(unit.offset + start)
+                tagged.append(base + start)
                 if len(tagged) > _MOST:
                     raise DwarfError("more than a million entries to be told")
             if shape.size >= 0:

@@ -36,10 +36,6 @@ _LANGUAGE_NAMES = {"C": 0x03, "Rust": 0x19, "asm": 0x1D, "C++": 0x04}
 _UNIT_TAGS = {"compile": "compile_unit", "partial": "partial_unit", "type": "type_unit",
               "skeleton": "skeleton_unit"}  # fmt: skip
 _UNIT_TYPES = {"compile": 1, "type": 2, "partial": 3, "skeleton": 4}
-_EXTRA_ATTRIBUTES = {
-    "byte_size": 0x0B, "encoding": 0x3E, "data_member_location": 0x38, "prototyped": 0x27, "external": 0x3F,
-    "upper_bound": 0x2F, "high_pc": 0x12, "const_value": 0x1C, "inline": 0x20, "location": 0x02,
-}  # fmt: skip
 
 
 @dataclass
@@ -155,7 +151,7 @@ def _die(words: list[str]) -> Die:
 
 
 def _attribute(key: str) -> int:
-    return AT.get(key) or _EXTRA_ATTRIBUTES.get(key) or int(key, 0)
+    return AT.get(key) or int(key, 0)
 
 
 def build(described: File | str) -> bytes:
@@ -334,8 +330,8 @@ def _elf(built: _Builder) -> bytes:
     if file.note is not None:
         sections[".note.Linux"] = built.pack("III", 6, 4, 0x101) + b"Linux\0\0\0" + built.pack("I", file.note)
     sections |= file.sections
+    sections[".symtab"], sections[".strtab"] = _symbols(built)
     if file.rel:
-        sections[".symtab"] = bytes(24 if wide else 16)
         sections[".rela.debug_info" if wide else ".rel.debug_info"] = _relocations(built, sections)
     layout = "IIQQQQIIQQ" if wide else "IIIIIIIIII"
     at = 64 if wide else 52
@@ -353,7 +349,9 @@ def _elf(built: _Builder) -> bytes:
             kind, link, info = 4 if wide else 9, order.index(".symtab"), order.index(".debug_info")
             entry = 24 if wide else 8
         elif name == ".symtab":
-            kind, entry = 2, 24 if wide else 16
+            kind, link, info, entry = 2, order.index(".strtab"), 1, 24 if wide else 16
+        elif name in (".strtab", ".shstrtab"):
+            kind = 3
         headers += built.pack(layout, place, kind, 0, 0, at + len(body), len(data), link, info, 4, entry)
         body += data + bytes(-len(data) % 8)
     ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if file.little else 2, 1]) + bytes(9)
@@ -362,6 +360,26 @@ def _elf(built: _Builder) -> bytes:
         at, 0, 0, 64 if wide else 40, len(order) + 1, len(order),
     )
     return ident + header + body + headers
+
+
+def _symbols(built: _Builder) -> tuple[bytes, bytes]:
+    """.symtab and .strtab: the functions that have code. pahole 1.30 crashes on a file without symbols."""
+    strings, wide = b"\0", built.file.bits == 64
+    table = bytearray(24 if wide else 16)
+    for name in [name for unit in built.file.units for name in _functions(unit.root)]:
+        place, kind, section, address, size = len(strings), 0x12, 1, 0x1000, 16  # a global function
+        table += (built.pack("IBBHQQ", place, kind, 0, section, address, size) if wide else
+                  built.pack("IIIBBH", place, address, size, kind, 0, section))  # fmt: skip
+        strings += name.encode() + b"\0"
+    return bytes(table), strings
+
+
+def _functions(die: Die) -> list[str]:
+    """Names of the subprograms at and below an entry that have code."""
+    given = dict(die.attributes)
+    coded = die.tag == TAG["subprogram"] and AT["name"] in given and AT["low_pc"] in given
+    own = [given[AT["name"]].strip('"')] if coded else []
+    return own + [name for child in die.children for name in _functions(child)]
 
 
 def _relocations(built: _Builder, sections: dict[str, bytes]) -> bytes:

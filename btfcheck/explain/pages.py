@@ -70,6 +70,8 @@ def symbol_page(data: dict[str, Any], style: Style) -> Iterator[str]:
         yield f"  cannot all be had{tools}: {', '.join(clash['goals'])}"
         for clause in clash["lines"]:
             yield f"    {clause['symbol']} has, in {_place(clause)}: {printable(clause['text'])}"
+        if clash["hint"]:
+            yield f"    {clash['hint']}"
     for number, way in enumerate(data["ways_out"][:_MOST_WAYS], 1):
         yield f"  {number}. {printable(way['text'])}"
     if len(data["ways_out"]) > _MOST_WAYS:

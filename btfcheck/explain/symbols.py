@@ -11,7 +11,16 @@ import kconfiglib as kl
 from btfcheck.kconfig.changes import Clash, Way, Ways, ways_out
 from btfcheck.kconfig.state import State
 from btfcheck.kconfig.why import Clause, Leaf, Why, leaf, why
-from btfcheck.lint.checks import ADVICE, NOT_KNOWN, Kernel, clash_text, edit_text, origin_words, way_text
+from btfcheck.lint.checks import (
+    ADVICE,
+    NOT_KNOWN,
+    OTHER_TOOLS,
+    Kernel,
+    clash_text,
+    edit_text,
+    origin_words,
+    way_text,
+)
 from btfcheck.lint.engine import Facts
 
 _MOST_DEPENDENTS = 4000  # looked at when asking who loses
@@ -136,7 +145,8 @@ def clash_data(clash: Clash) -> dict[str, Any]:
     lines = [clause_data(symbol, clause) for symbol, clause in clash.lines]
     first = lines[0] if lines else None
     return {"text": clash_text(clash), "goals": list(clash.goals), "symbol": first and first["symbol"],
-            "clause": first, "lines": lines, "of_tools": clash.of_tools}
+            "clause": first, "lines": lines, "of_tools": clash.of_tools,
+            "hint": OTHER_TOOLS if clash.of_tools else ""}
 
 
 def _unsettled(answer: Answer) -> list[str]:

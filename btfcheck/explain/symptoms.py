@@ -9,7 +9,7 @@ matched. A message that may have several causes joins the cause that the rest of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 from btfcheck.explain.logs import LISTING, Hits, Line, Needles, lines, mask
@@ -24,10 +24,15 @@ PROVEN, LIKELY, POSSIBLE = "proven", "likely", "possible"
 
 
 class Hit:
-    """All lines of one message: how many, the first of them, and the names in them."""
+    """All lines of one message: how many, the first of them, and the names in them.
 
-    def __init__(self, message: Message, number: int, example: str) -> None:
+    `bare`: records as bpf() gives them to a program, without "BPF:"; `records` are the different ones.
+    """
+
+    def __init__(self, message: Message, number: int, example: str, bare: bool = False) -> None:
         self.message = message
+        self.bare = bare
+        self.records: set[str] = set()
         self.number = number
         self.example = example
         self.lines = 0
@@ -35,6 +40,8 @@ class Hit:
 
     def count(self, found: re.Match[str]) -> None:
         self.lines += 1
+        if self.message.record and len(self.records) < 2:
+            self.records.add(found.string)
         if "subject" in self.message.pattern.groupindex and len(self.subjects) < _MOST_SUBJECTS:
             self.subjects[found["subject"]] = None
 
@@ -173,13 +180,14 @@ class _Reader:
         plan = self.plans[hits] = (contexts, wanted, not self.record.isdisjoint(hits))
         return plan
 
-    def note(self, number: int, text: str, wanted: list[Message], example: str = "") -> bool:
+    def note(self, number: int, text: str, wanted: list[Message], *, bare: bool = False) -> bool:
         """Count `text` if one of the messages fits it."""
         for message in wanted:
             if found := message.match(text):
-                hit = self.hits.get(message.id)
+                key = f"{message.id} bare" if bare else message.id
+                hit = self.hits.get(key)
                 if hit is None:
-                    hit = self.hits[message.id] = Hit(message, number, example or text.strip())
+                    hit = self.hits[key] = Hit(message, number, text.strip(), bare)
                 hit.count(found)
                 return True
         return False
@@ -232,7 +240,7 @@ class _Records:
         if _DETAIL_END.search(text):
             return True
         parts = [p for p in (self.head if not head else "", text.strip()) if p]
-        self.reader.note(line.number, " ".join(parts), self.reader.whole)
+        self.reader.note(line.number, " ".join(parts), self.reader.whole, bare=True)
         return True
 
     def _piece(self, line: Line, text: str) -> bool:
@@ -292,24 +300,32 @@ _DETAIL_END = re.compile(r"(?:=\S+|\)|\b(?:struct|union))\s*$")
 
 def group(hits: Iterable[Hit], catalogue: Catalogue, seen: dict[str, int], told: Told) -> Iterator[Group]:
     """Hits by cause. `seen` are the contexts, with the line of each, and `told` the releases that they name."""
-    found: list[_Grown] = []
+    hits = list(hits)
     pahole, kernel = told.pahole(), told.kernel()
-    causes = {h: list(dict.fromkeys(_turned(n, catalogue, seen) for n in h.message.causes)) for h in hits}
-    left = {h: catalogue.open(names, pahole, kernel) for h, names in causes.items()}
-    ordered = sorted(left, key=lambda h: (len(left[h]) > 1, len(left[h]), h.number))
-    hint = _one_refusal(ordered)
-    for hit in ordered:
+    hint, ruled_out = _whose_refusal(hits)
+    program = any(h.message.id == "libbpf-program-btf" for h in hits)
+    all_of: dict[Hit, list[str]] = {}
+    left: dict[Hit, list[str]] = {}
+    for hit in hits:
+        # What bpf() says without "BPF:" in the log of a program's loader is about that program.
+        names = [_PROGRAM] if program and hit.bare else hit.message.causes
+        all_of[hit] = list(dict.fromkeys(_turned(n, catalogue, seen) for n in names))
+        open_ = catalogue.open(all_of[hit], pahole, kernel)
+        left[hit] = [n for n in open_ if n != ruled_out] or open_
+    found: list[_Grown] = []
+    for hit in sorted(left, key=lambda h: (bool(h.message.follows), len(left[h]) > 1, len(left[h]), h.number)):
         names = left[hit]
-        if hint and len(names) > 1 and "module-vmlinux-mismatch" in names:
-            names.remove("module-vmlinux-mismatch")
-        home = _home(found, names)
+        home = _home(found, names, hit.message.follows)
         if home is None:
             found.append(_Grown(names, [hit], sole=len(names) == 1))
         else:
             home.join(names, hit)
     for grown in found:
-        decided = any(len(left[h]) < len(causes[h]) for h in grown.hits)
-        yield _finished(grown, catalogue, seen, told.reasons() if decided else [], hint)
+        decided = any(len(left[h]) < len(all_of[h]) for h in grown.hits)
+        yield _finished(grown, catalogue, seen, told.reasons() if decided else [], hint if decided else "")
+
+
+_PROGRAM = "program-btf-refused"
 
 
 class _Grown:
@@ -321,19 +337,22 @@ class _Grown:
         self.sole = sole
 
     def join(self, names: list[str], hit: Hit) -> None:
-        self.names = [n for n in self.names if n in names]
+        """Take a message in; its own causes narrow the group's, and what it only follows does where they do not."""
+        own = [n for n in self.names if n in names]
+        self.names = own or [n for n in self.names if n in hit.message.follows]
         self.hits.append(hit)
 
 
-def _home(found: list[_Grown], names: list[str]) -> _Grown | None:
+def _home(found: list[_Grown], names: list[str], follows: Sequence[str]) -> _Grown | None:
     """The group that a message with these causes belongs to: a certain one, else one that shares a cause."""
-    if len(names) == 1:
-        return next((g for g in found if g.sole and g.names == names), None)
-    for name in names:
+    for name in (*names, *follows):
         for one in found:
             if one.sole and one.names == [name]:
                 return one
-    return next((g for g in found if not g.sole and set(g.names) & set(names)), None)
+    if len(names) == 1 and not follows:
+        return None
+    wide = {*names, *follows}
+    return next((g for g in found if not g.sole and wide & set(g.names)), None)
 
 
 def _turned(name: str, catalogue: Catalogue, seen: dict[str, int]) -> str:
@@ -341,29 +360,36 @@ def _turned(name: str, catalogue: Catalogue, seen: dict[str, int]) -> str:
     return cause.then if cause.unless in seen else name
 
 
-def _one_refusal(hits: list[Hit]) -> str:
-    """Many modules fail after one refusal: then it is vmlinux that was refused, not the modules."""
+def _whose_refusal(hits: list[Hit]) -> tuple[str, str]:
+    """(whose BTF was refused, the cause that this rules out), from how refusals and modules go together.
+
+    The kernel parses the BTF of vmlinux once. Many modules that fail after one refusal fail for that; modules
+    with refusals of their own show that vmlinux was accepted.
+    """
     modules = {s for h in hits if h.message.id.startswith("kernel-module-") for s in h.subjects}
-    refusals = sum(h.lines for h in hits if h.message.record)
-    if refusals == 1 and len(modules) > 2:
-        return f"one refusal, and then {len(modules)} modules fail: it is the BTF of vmlinux that was refused"
-    return ""
+    dmesg = [h for h in hits if h.message.record and not h.bare]
+    refusals = sum(len(h.records) for h in dmesg)
+    if refusals > 1 and len(modules) > 1:
+        return "each module has a refusal of its own: the BTF of vmlinux was accepted", "rust-types-in-btf"
+    if sum(h.lines for h in dmesg) == 1 and len(modules) > 2:
+        told = f"one refusal, and then {len(modules)} modules fail: it is the BTF of vmlinux that was refused"
+        return told, "module-vmlinux-mismatch"
+    return "", ""
 
 
 def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], told: list[str], hint: str) -> Group:
     causes = tuple(catalogue.causes[n] for n in grown.names)
-    alone = [h for h in grown.hits if len(h.message.causes) == 1]
+    alone = [h for h in grown.hits if len(h.message.causes) == 1 and h.message.causes[0] == grown.names[0]]
     before = [catalogue.causes[n] for h in grown.hits for n in h.message.causes]
     turned = [c for c in before if c.unless in seen and c.then in grown.names]
     reasons = [h.message.means for h in grown.hits]
     if len(causes) > 1:
         certainty = POSSIBLE
-    elif any(h.message.certainty == PROVEN for h in alone) and not turned:
+    elif any(h.message.certainty == PROVEN for h in alone):
         certainty = PROVEN
     else:
         certainty = LIKELY
     reasons += [f"{catalogue.contexts[c.unless].about} (line {seen[c.unless]})" for c in turned]
-    reasons += told
-    if hint and any(h.message.id.startswith("kernel-module-") for h in grown.hits):
-        reasons.append(hint)
+    reasons += [hint] if hint else []
+    reasons += told if certainty != PROVEN else []
     return Group(causes, certainty, tuple(grown.hits), tuple(dict.fromkeys(reasons)))

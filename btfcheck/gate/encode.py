@@ -9,14 +9,12 @@ and the verdict is that of the bytes in it.
 from __future__ import annotations
 
 import os
-import shutil
 import struct
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from btfcheck import payload
+from btfcheck.files import workplace
 from btfcheck.gate.messages import Message, explain, skipped_functions
 from btfcheck.image import expansion_limit
 from btfcheck.model import InputError
@@ -135,19 +133,6 @@ def absolute(command: tuple[str, ...]) -> tuple[str, ...]:
     if command and os.path.dirname(command[0]):
         return os.path.abspath(command[0]), *command[1:]
     return command
-
-
-@contextmanager
-def workplace() -> Iterator[str]:
-    """A private directory that is gone afterwards; InputError where none can be made."""
-    try:
-        folder = tempfile.mkdtemp(prefix="btfcheck-")
-    except OSError as error:
-        raise InputError(f"no temporary directory: {error.strerror or error}") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unpacked(path: str, folder: str) -> str:

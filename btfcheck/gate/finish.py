@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from btfcheck.btf.format import Btf
-from btfcheck.gate.encode import EMPTY, NOTHING, OUTPUT, TIMEOUT, WHOLE, absolute, result, workplace
+from btfcheck.files import workplace
+from btfcheck.gate.encode import EMPTY, NOTHING, OUTPUT, TIMEOUT, WHOLE, absolute, result
 from btfcheck.image import SHT_NOBITS, SHT_SYMTAB, Image
 from btfcheck.model import InputError
 from btfcheck.release import Release

@@ -127,7 +127,7 @@ def of_finish(about: About, finished: Finished | str | None) -> list[Outcome]:
     given, None that there is nothing to run."""
     if finished is None:
         why = f"{about.release}'s resolve_btfids changes no BTF"
-        return [about.outcome(rule, Status.SKIP, Severity.ERROR, why) for rule in ("BTF517", "BTF520", "BTF521")]
+        return [about.ok("BTF517", Severity.NOTE), about.outcome("BTF520", Status.SKIP, Severity.ERROR, why)]
     if isinstance(finished, str):
         message = f"not covered: what {about.release}'s resolve_btfids does (sorting, kfunc tags, distilled base)"
         told = (about.outcome("BTF520", Status.UNKNOWN, Severity.ERROR, f"resolve_btfids was not run: {finished}",
@@ -184,60 +184,6 @@ def of_verdict(about: About, verdict: Verdict, finished: Finished | str | None =
     return about.outcome("BTF507", Status.FINDING, Severity.ERROR, message, notes=tuple(dict.fromkeys(notes)))
 
 
-_LISTS: tuple[tuple[str, str, Severity, str], ...] = (
-    ("BTF508", "rust", Severity.ERROR, "{n} types and functions in the BTF come from Rust units only"),
-    ("BTF509", "clashes", Severity.ERROR, "{n} types of C have a Rust type of another layout beside them in the BTF"),
-    ("BTF510", "lost_types", Severity.ERROR, "{n} types of C are not in the BTF"),
-    ("BTF512", "void", Severity.ERROR, "{n} members, parameters or results lost their type"),
-    ("BTF513", "untraced", Severity.NOTE, "{n} names in the BTF are defined by no unit of the debug information"),
-)  # fmt: skip
-_NEEDS_ALL = ("BTF508", "BTF509", "BTF510", "BTF513")  # what a unit that cannot be read leaves open
-
-
-def of_comparison(about: About, found: Comparison) -> list[Outcome]:
-    """BTF508 to BTF514."""
-    outcomes = []
-    for rule, field, severity, text in _LISTS:
-        names: tuple[str, ...] = getattr(found, field)
-        if names and not (found.problems and rule == "BTF513"):
-            outcomes.append(about.outcome(
-                rule, Status.FINDING, severity, text.format(n=len(names)), notes=_first(names)))
-        elif found.problems and rule in _NEEDS_ALL:
-            missing = ("debug information that can be read",)
-            outcomes.append(about.outcome(rule, Status.UNKNOWN, severity, "not all units could be read",
-                                          missing=missing, notes=tuple(found.problems[:3])))
-        else:
-            outcomes.append(about.ok(rule, severity))
-    return [*outcomes, _functions(about, found), about.ok("BTF514", Severity.NOTE)]
-
-
-def _functions(about: About, found: Comparison) -> Outcome:
-    """BTF511: pahole leaves functions out on purpose, and only its own word tells which."""
-    lost, reasons = found.lost_functions, _reasons(found.left_out)
-    if not lost:
-        return about.ok("BTF511", Severity.WARNING)._replace(notes=reasons)
-    if found.unproven:
-        message = f"{len(lost)} functions of C are not in the BTF, and nothing tells whether on purpose"
-        missing = ("the reason for each, which pahole 1.31 and later give with -V: `btfcheck encode` asks for it",)
-        return about.outcome("BTF511", Status.UNKNOWN, Severity.NOTE, message, notes=(*_first(lost), *reasons),
-                             missing=missing)
-    message = f"{len(lost)} functions of C are not in the BTF, and pahole -V gives no reason"
-    return about.outcome("BTF511", Status.FINDING, Severity.WARNING, message, notes=(*_first(lost), *reasons))
-
-
-def _reasons(left_out: Mapping[str, str]) -> tuple[str, ...]:
-    counts: dict[str, int] = {}
-    for why in left_out.values():
-        why = why.partition("#")[0].partition(";")[0].strip()
-        counts[why] = counts.get(why, 0) + 1
-    return tuple(f"left out on purpose: {n} for {why}" for why, n in sorted(counts.items(), key=lambda row: -row[1]))
-
-
-def _first(names: Sequence[str]) -> tuple[str, ...]:
-    more = (f"and {len(names) - FIRST} more",) if len(names) > FIRST else ()
-    return (", ".join(names[:FIRST]), *more)
-
-
 def data(path: str, about: About, encoding: Encoding | None, verdict: Verdict | None,
          found: Comparison | None, finished: Finished | str | None = None) -> dict[str, Any]:
     """One element of the JSON key `encodings`; `encoding` None: the BTF was there before."""
@@ -267,7 +213,7 @@ def data(path: str, about: About, encoding: Encoding | None, verdict: Verdict | 
             "rust_types": len(found.rust_types), "rust_functions": len(found.rust_functions),
             "lost_types": len(found.lost_types), "lost_functions": len(found.lost_functions),
             "left_out": len(found.left_out), "clashes": len(found.clashes), "void": len(found.void),
-            "untraced": len(found.untraced),
+            "untraced": len(found.untraced), "misplaced_arguments": len(found.arguments.wrong),
             "names": {field: list(getattr(found, field)[:FIRST])
                       for field in ("rust", "clashes", "lost_types", "lost_functions", "void", "untraced")},
         }  # fmt: skip

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from functools import cached_property
 
+from btfcheck import payload
+from btfcheck.btf.format import Btf
 from btfcheck.dwarf.census import Census, census
+from btfcheck.dwarf.names import Key
 from btfcheck.dwarf.units import Debug
 from btfcheck.image import DEBUG_ROOTS, ET_REL, Image, find_debug_file, open_image
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
+from btfcheck.trace.compare import Comparison, compare, wanted
 from btfcheck.trace.symbols import functions, has_symbols
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
@@ -27,6 +32,8 @@ class Subject:
         self.name = name or os.path.basename(path)
         self.image: Image = open_image(path)
         self._roots = roots
+        self._census: Census | None = None
+        self._known: frozenset[Key] = frozenset()
 
     @property
     def module(self) -> bool:
@@ -43,8 +50,7 @@ class Subject:
     @cached_property
     def banner(self) -> str:
         """A kernel's "Linux version ...", or ""."""
-        found = _BANNER.search(self.image.contents(".rodata"))
-        return found[0].decode("latin-1") if found else ""
+        return first_banner(self.image.contents(".rodata"))
 
     @property
     def uname(self) -> str:
@@ -53,7 +59,7 @@ class Subject:
 
     @property
     def release(self) -> Release | None:
-        return _parsed(self.banner) or _parsed(self.vermagic)
+        return released(self.banner) or released(self.vermagic)
 
     @cached_property
     def debug(self) -> Debug | None:
@@ -69,9 +75,26 @@ class Subject:
         """The separate debug file that is used, or ""."""
         return self.debug.image.path if self.debug and self.debug.image is not self.image else ""
 
-    @cached_property
-    def census(self) -> Census | None:
-        return census(self.debug) if self.debug else None
+    def census(self, wanted: frozenset[Key] = frozenset()) -> Census | None:
+        """Who defines what, with all definitions of the `wanted` names; None without debug information."""
+        if self.debug is None:
+            return None
+        if self._census is None or not wanted <= self._known:
+            self._known |= wanted
+            self._census = census(self.debug, self._known)
+        return self._census
+
+    def compare(
+        self, btf: Btf, release: Release, below: frozenset[Key] = frozenset(),
+        said: Mapping[str, str] | None = None, complete: bool = True,
+    ) -> Comparison | None:
+        """BTF that belongs to this file against its debug information, see trace.compare.compare; None without
+        any debug information."""
+        found = self.census(wanted(btf, below, self.functions))
+        if found is None or not (found.c or found.rust or found.problems):
+            return None
+        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete,
+                       machine=self.image.machine, release=release)
 
     @property
     def symbol_image(self) -> Image:
@@ -91,11 +114,18 @@ class Subject:
 
     def close(self) -> None:
         self.__dict__.pop("debug", None)
-        self.__dict__.pop("census", None)
+        self._census = None
         self.image.close()
 
 
-def _parsed(text: str) -> Release | None:
+def first_banner(data: payload.Data | memoryview) -> str:
+    """"Linux version ..." as it stands in a kernel's read-only data, or ""."""
+    found = _BANNER.search(data)
+    return found[0].decode("latin-1") if found else ""
+
+
+def released(text: str) -> Release | None:
+    """The release that a banner or a vermagic names, None where it names none."""
     try:
         return parse(text)
     except UsageError:

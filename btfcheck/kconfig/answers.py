@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from btfcheck.files import write_whole
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -23,8 +24,16 @@ _SECONDS = 30.0  # for one command; real ones need 0.1 s
 _MOST = 4095  # bytes of output that conf reads
 _TOOLS = ("CC", "LD", "AR", "NM", "OBJCOPY", "READELF", "RUSTC", "BINDGEN", "PAHOLE", "PYTHON3")
 _ALSO = ("as", "ld", "sh")  # what compilers and scripts call by themselves
-_SEEN_BY_TOOLS = ("PATH", "CLANG_FLAGS", "CROSS_COMPILE", "LLVM", "RUST_LIB_SRC", "LIBCLANG_PATH", "LLVM_CONFIG_PATH",
-                  "RUSTUP_TOOLCHAIN", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX")  # fmt: skip
+# Of the process's environment, what tools act upon; the rest that they see is in Environment.values.
+_SEEN_BY_TOOLS = ("PATH", "RUST_LIB_SRC", "LIBCLANG_PATH", "LLVM_CONFIG_PATH", "RUSTUP_TOOLCHAIN", "RUSTUP_HOME",
+                  "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH",
+                  "BINDGEN_EXTRA_CLANG_ARGS")  # fmt: skip
+_PLACES = ("srctree", "objtree", "KERNELVERSION", "O", "KBUILD_OUTPUT", "KCONFIG_CONFIG")  # not of the toolchain
+# What changes when software is installed: headers, plugins, libclang, Rust's sources.
+_INSTALLED = ("/etc/ld.so.cache", "/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/Packages",
+              "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/Packages.db", "/var/lib/pacman/local",
+              "/lib/apk/db/installed")  # fmt: skip
+_MOST_STORES = 40  # files of answers that are kept
 _RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
 # $(if-success,...) of scripts/Kconfig.include.
 _IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
@@ -87,7 +96,11 @@ class Answers:
     def _run(self, command: str, place: str) -> str:
         if self._place is None:
             # Writable and private: cc-option makes a directory, and without it says n to everything.
-            self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
+            try:
+                self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
+            except OSError as error:
+                raise InputError(f"{place}: $(shell,...) needs a directory to write in, and none can be made "
+                                 f"(TMPDIR): {error.strerror}") from error
         self.ran += 1
         done = tools.run(
             ["/bin/sh", "-c", command],
@@ -117,12 +130,11 @@ class Answers:
     def _identity(self) -> str:
         """What tells this toolchain from others: its commands, the files they are, and their versions."""
         values = self.environment.values
-        told: list[Any] = [(name, values.get(name) or os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
-        for name in _TOOLS:
-            command = tools.split(values.get(name, ""))
-            told.append((name, command, [_file_identity(word) for word in command if not word.startswith("-")]))
-        told.append([_file_identity(name) for name in _ALSO])
-        told += [values.get(f"{name}_VERSION_TEXT", "") for name in ("CC", "RUSTC")]
+        told: list[Any] = sorted((name, value) for name, value in values.items() if name not in _PLACES)
+        told += [(name, os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
+        words = [word for name in _TOOLS for word in tools.split(values.get(name, ""))]
+        told += [_file_identity(word) for word in (*words, *_ALSO) if not word.startswith("-")]
+        told += [_stamp(path) for path in _INSTALLED]
         told.append(_rust_source(tools.split(values.get("RUSTC", ""))))
         return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
@@ -131,12 +143,19 @@ def _file_identity(word: str) -> tuple[str, int, int] | None:
     file, _ = tools.find(word)
     if not file:
         return None
-    real = os.path.realpath(file)
-    stat = os.stat(real)
-    return real, stat.st_size, stat.st_mtime_ns
+    return _stamp(os.path.realpath(file))
 
 
-def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int] | None:
+def _stamp(path: str) -> tuple[str, int, int] | None:
+    """What tells that a file was changed, None where there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return path, stat.st_size, stat.st_mtime_ns
+
+
+def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int, int] | None:
     """The core library's source, which scripts/rust_is_available.sh looks for."""
     file, _ = tools.find(rustc[0]) if rustc else ("", "")
     if not file:
@@ -145,8 +164,7 @@ def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int] | None:
     root = os.path.dirname(os.path.dirname(real))
     if not os.path.isdir(os.path.join(root, "lib/rustlib")):  # a launcher; only it knows
         root = tools.ask([*rustc, "--print", "sysroot"]).text.strip()
-    source = os.path.join(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
-    return (source, os.stat(source).st_mtime_ns) if os.path.exists(source) else (source, 0)
+    return _stamp(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
 
 
 # Tools that grant all that Rust, BTF and LTO ask of tools in every release up to 7.3.
@@ -237,9 +255,14 @@ def _save(file: str, answers: Mapping[str, str]) -> None:
     """Write beside and rename; a store that cannot be written only costs time."""
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".answers-", dir=os.path.dirname(file))
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            json.dump(answers, stream, indent=0)
-        os.replace(beside, file)
+        write_whole(file, json.dumps(answers, indent=0).encode("ascii"))
+        _thin_out(os.path.dirname(file))
     except OSError:
         return
+
+
+def _thin_out(folder: str) -> None:
+    """Forget the answers of the toolchains that were not asked for the longest time."""
+    files = [entry for entry in os.scandir(folder) if entry.name.endswith(".json")]
+    for entry in sorted(files, key=lambda e: e.stat().st_mtime_ns)[:-_MOST_STORES]:
+        os.unlink(entry.path)

@@ -3,13 +3,14 @@
 
 A tristate is a pair of literals, "at least m" and "at least y". The clauses hold in both
 directions: with no move made, unit propagation gives every symbol the value that evaluation gives
-it. What is not modelled exactly (tristate choices of old kernels, numbers that a range may clamp)
-is left open, never ruled out: so what the clauses forbid cannot be had, and what they allow is
+it. What is not modelled exactly (tristate choices of old kernels, a choice told to take what cannot
+be seen) is left open, never ruled out: so what the clauses forbid cannot be had, and what they allow is
 still to be evaluated.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -23,12 +24,8 @@ Options = list[tuple[int, str]]  # (when, text)
 YES, NO = 1, -1
 _TRISTATES = (kl.BOOL, kl.TRISTATE)
 _NUMBERS = (kl.INT, kl.HEX)
-# What one program can be: exactly one of each row is y; a version is 0 where its program is not the one.
-_PROGRAMS = (
-    {"CC_IS_GCC": ("GCC_VERSION",), "CC_IS_CLANG": ("CLANG_VERSION",)},
-    {"LD_IS_BFD": ("LD_VERSION",), "LD_IS_LLD": ("LLD_VERSION",)},
-    {"AS_IS_GNU": (), "AS_IS_LLVM": ()},
-)  # fmt: skip
+# Which compiler, linker and assembler there is; with another one every other answer changes too.
+PROGRAM = re.compile(r"(CC|LD|AS)_IS_\w+|(GCC|CLANG|LD|LLD|AS)_VERSION")
 
 
 class Move(NamedTuple):
@@ -113,9 +110,6 @@ class Encoding(Gates):
         self._line_literals: dict[Any, int] = {}
         self.modules = self.value(kconf.modules)[0]
         self.granted = {name: self._has(kconf.syms[name], value) for name, value in goals.items()}
-        for of in _PROGRAMS:
-            self._one_program(of)
-        self._settle()
 
     def _settle(self) -> None:
         for symbol in self._todo:  # grows while it runs
@@ -231,6 +225,10 @@ class Encoding(Gates):
         if symbol.orig_type not in _TRISTATES:
             return NO, NO
         value = symbol.given
+        if PROGRAM.fullmatch(symbol.name):
+            other = self.new()
+            made = self.pick(self._told(symbol), _literal(value == "y"), other)
+            return made, made
         other = self._move(Move(symbol.name, "n" if value == "y" else "y", True, value == "y"))
         made = -other if value == "y" else other
         return made, made
@@ -305,13 +303,20 @@ class Encoding(Gates):
     def _default_value(self, symbol: Any, default: Any) -> Pair:
         """A default; what a tool answered is it only as far as the tools stay."""
         m, y = self.value(default)
-        asked = [line for line in self.kconf.macro_lines.get(symbol, ()) if "def" in line[:4]]
-        if not asked or asks(symbol) or m not in (YES, NO):
+        if m not in (YES, NO) or asks(symbol) or not self._asked(symbol):
             return m, y
-        node = symbol.nodes[0]
-        as_told = self._line((symbol.name, Written("default", default, asked[0], node.filename, node.linenr)))
-        other = self.new()
+        as_told, other = self._told(symbol), self.new()
         return self.pick(as_told, m, other), self.pick(as_told, y, other)
+
+    def _asked(self, symbol: Any) -> list[str]:
+        """The lines of a symbol that ask a tool for its value."""
+        return [line for line in self.kconf.macro_lines.get(symbol, ()) if "def" in line[:4]]
+
+    def _told(self, symbol: Any) -> int:
+        """The literal that the tools are those that were asked, as far as this symbol goes."""
+        node = symbol.nodes[0]
+        text = (self._asked(symbol) or [f"config {symbol.name}, of $(CC)"])[0]
+        return self._line((symbol.name, Written("default", symbol, text, node.filename, node.linenr)))
 
     def _move(self, move: Move) -> int:
         literal = self.new()
@@ -432,8 +437,11 @@ class Encoding(Gates):
             return [(YES, now)]
         number = int(now)
         others = {n for n in _near(symbol) if n > 0} - {number}
-        if symbol.name in {v for of in _PROGRAMS for versions in of.values() for v in versions}:
-            others |= {0, max([number, *others]) + 1} - {number}
+        if PROGRAM.fullmatch(symbol.name) and not number:
+            found = [(self.new(), str(n)) for n in (0, *sorted(others))]
+            self.exactly_one([when for when, _ in found])
+            self.clauses.append([-self._told(symbol), found[0][0]])
+            return found
         return self._moved(symbol, now, sorted(others, key=lambda n: abs(n - number)), tool=True)
 
     def _moved(self, symbol: Any, now: str, others: Iterable[int], *, tool: bool) -> Options:
@@ -441,7 +449,7 @@ class Encoding(Gates):
         options = [(self.new(), str(n)) for n in others]
         found = [(self.new(), now), *options]
         self.exactly_one([when for when, _ in found])
-        number = int(now or "0", 0)
+        number = _number(now, self.kconf.syms[symbol.name])
         for up in (True, False):
             part = tuple((when, text) for when, text in options if (int(text) > number) is up)
             if part:
@@ -453,25 +461,37 @@ class Encoding(Gates):
     def _text(self, symbol: Any) -> Options:
         """Of a number or string that is no fact: what the user says, else the first default that holds."""
         visible = self._visible(symbol)[0]
-        said = self._said_texts(symbol)
+        limits = self._limits(symbol)
         found: dict[str, list[int]] = {}
-        counts = self.every([visible, self.some(when for when, _ in said)])
-        for when, text in said:
-            found.setdefault(text, []).append(self.every([visible, when]))
-        rest = -counts
+        rest = YES
+        for when, text in self._said_texts(symbol):
+            fits = self.some(at for at, ends in limits if self.kconf.rules.clamps or _within(ends, text, symbol))
+            counts = self.every([visible, when, fits])
+            found.setdefault(text, []).append(counts)
+            rest = self.every([rest, -counts])
         for default, condition in symbol.defaults:
-            holds = self.every([rest, self._guarded(symbol, condition)[0]])
+            holds = self._guarded(symbol, condition)[0]
             for when, text in self.texts(default):
-                found.setdefault(text, []).append(self.every([holds, when]))
+                found.setdefault(text, []).append(self.every([rest, holds, when]))
             rest = self.every([rest, -holds])
         zero = {kl.INT: "0", kl.HEX: "0x0"} if self.kconf.rules.zero else {}
         found.setdefault(zero.get(symbol.orig_type, ""), []).append(rest)
-        if not symbol.ranges or all(_within(symbol, text) for text in found):
-            return [(self.some(whens), text) for text, whens in found.items()]
-        ends = {e.name for low, high, _ in symbol.ranges for e in (low, high) if e.is_constant or not e.nodes}
-        options = [(self.new(), text) for text in {**found, **dict.fromkeys(sorted(ends))}]
-        self.exactly_one([when for when, _ in options])
-        return options
+        clamped: dict[str, list[int]] = {}
+        for text, whens in found.items():
+            for at, ends in limits:
+                clamped.setdefault(_clamp(ends, text, symbol), []).append(self.every([self.some(whens), at]))
+        return [(self.some(whens), text) for text, whens in clamped.items()]
+
+    def _limits(self, symbol: Any) -> list[tuple[int, tuple[str, str] | None]]:
+        """The ends between which a number is kept, with when they hold; they exclude each other."""
+        rest = YES
+        found: list[tuple[int, tuple[str, str] | None]] = []
+        for low, high, condition in symbol.ranges:
+            holds = self._guarded(symbol, condition)[0]
+            for a, x in self.texts(low):
+                found += [(self.every([rest, holds, a, b]), (x, y)) for b, y in self.texts(high)]
+            rest = self.every([rest, -holds])
+        return [*found, (rest, None)]
 
     def _said_texts(self, symbol: Any) -> Options:
         """What the user says: now, or instead; nothing where none of these holds."""
@@ -488,25 +508,10 @@ class Encoding(Gates):
             self.at_most_one([when for when, _ in moves])
             moves += kept
         else:
-            number = _number(now)
+            number = _number(now, symbol)
             others = sorted(_near(symbol) - {number}, key=lambda n: abs(n - number))
             moves = self._moved(symbol, now, others, tool=False)
         return [*asked, *((self.every([unasked, when]), text) for when, text in moves)]
-
-    def _one_program(self, of: Mapping[str, tuple[str, ...]]) -> None:
-        """One compiler at a time: the version of the other is 0, its own is not."""
-        syms = {n: self.kconf.syms[n] for n in of if n in self.kconf.leaves}
-        if not any(s in self._symbols for s in syms.values()):
-            versions = [v for names in of.values() for v in names]
-            if not any(self.kconf.syms.get(v) in self._texts for v in versions):
-                return
-        values = {n: self.value(s)[0] for n, s in syms.items()}
-        self.exactly_one(list(values.values()))
-        for name, literal in values.items():
-            for version in of[name]:
-                if version in self.kconf.leaves:
-                    zero = self.some(when for when, text in self.texts(self.kconf.syms[version]) if text == "0")
-                    self.clauses += [[literal, zero], [-literal, -zero]]
 
 
 class _Side(NamedTuple):
@@ -528,26 +533,28 @@ def _key(expr: Any) -> Any:
     return id(expr) if expr.__class__ is tuple else expr
 
 
-def _within(symbol: Any, text: str) -> bool:
-    """Whether a text is in each range, all of whose ends are plain numbers."""
-    for low, high, _ in symbol.ranges:
-        if (low.nodes and not low.is_constant) or (high.nodes and not high.is_constant):
-            return False
-        if not _number(low.name) <= _number(text) <= _number(high.name):
-            return False
-    return True
+def _within(ends: tuple[str, str] | None, text: str, symbol: Any) -> bool:
+    return _clamp(ends, text, symbol) == text
 
 
-def _number(text: str) -> int:
+def _clamp(ends: tuple[str, str] | None, text: str, symbol: Any) -> str:
+    """A number, or the end that is nearer where it is out of its range."""
+    if ends is None:
+        return text
+    low, number, high = (_number(t, symbol) for t in (ends[0], text, ends[1]))
+    return text if low <= number <= high else ends[0 if number < low else 1]
+
+
+def _number(text: str, symbol: Any) -> int:
     try:
-        return int(text, 0)
+        return int(text, 16 if symbol.orig_type is kl.HEX else 10)
     except ValueError:
         return 0
 
 
 def _near(symbol: Any) -> set[int]:
     """The numbers at which a comparison with the symbol turns over."""
-    found = {_number(t) + step for t in _compared(symbol) if _is_number(t) for step in (-1, 0, 1)}
+    found = {int(t) + step for t in _compared(symbol) if _is_number(t) for step in (-1, 0, 1)}
     return {n for n in found if n >= 0}
 
 

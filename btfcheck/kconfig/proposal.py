@@ -153,7 +153,8 @@ class Trial:
         symbols = {n: self.kconf.syms[n] for n in wanted if n in self.kconf.syms}
         chosen = [s for n, s in symbols.items() if s.choice and wanted[n] == "y"]
         rivals = {r.name for s in chosen for r in s.choice.syms if r is not s}
-        self._moved = {n: self.kconf.syms[n].turn for n in sorted({*symbols, *rivals})}
+        members = {m.name for s in symbols.values() if s.choice for m in s.choice.syms}
+        self._moved = {n: self.kconf.syms[n].turn for n in sorted({*symbols, *members})}
         for name in sorted(rivals):
             self._put(name, "n")
         for name in symbols:
@@ -219,7 +220,7 @@ class Trial:
 
     def way(self, edits: Edits, given_up: Sequence[str], before: Mapping[str, str]) -> Way:
         """The edits as a way out; `before` is the snapshot that its changes are counted from."""
-        after = self.snapshot(edits)
+        after = self._after(edits) if self.kconf.reach and self.complete else self.snapshot(edits)
         changes = tuple(
             (n, before[n], after[n]) for n in sorted(after) if after[n] != before[n] and n not in self.goals
         )
@@ -230,16 +231,34 @@ class Trial:
             for c in (clause(state, w) for w in conditions(self.kconf, self.kconf.syms[name]))
             if c.value == "unknown"
         ]
-        instead = self.kconf.instead_of_lto if after.get("LTO", "n") == "n" != before.get("LTO", "n") else ()
+        lto = before.get("LTO", "n")
+        instead = self.kconf.instead_of_lto if after.get("LTO", lto) == "n" != lto else ()
         return Way(
             tuple(sorted({self._shown(e) for e in edits})),
             tuple(given_up),
             changes,
-            tuple(n for n in instead if n not in self.kconf.syms or after.get(n) != "y"),
+            tuple(n for n in instead if n not in self.kconf.syms or self._now(state, n) != "y"),
             tuple(dict.fromkeys(unsure)),
             (self.kconf.origin,),
             edits,
         )
+
+    def _now(self, state: State, name: str) -> str:
+        return state.text(self.kconf.syms[name])
+
+    def _after(self, edits: Edits) -> dict[str, str]:
+        """The values of what may have changed since the base, in a whole tree."""
+        state = self.state(edits)
+        moved = [self.kconf.syms[n] for n in self._moved]
+        if self.kconf.modules in moved:  # decides the type of every tristate
+            moved = self.kconf.unique_defined_syms
+        seen = set(moved)
+        queue = list(moved)
+        for item in queue:
+            queue += (more := [x for x in item._dependents if x not in seen])
+            seen.update(more)
+        symbols = (x for x in queue if x.__class__ is kl.Symbol and x.nodes and x.name not in self.kconf.leaves)
+        return {x.name: state.text(x) for x in symbols}
 
     def _shown(self, edit: Edit) -> Edit:
         """The edit as a user makes it, with the value there is now."""

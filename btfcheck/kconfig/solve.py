@@ -22,7 +22,7 @@ from btfcheck.kconfig.why import clause
 
 _LAST = 100  # what a last resort costs: more than any number of other changes
 _MOST = 256  # ways of one size; each is evaluated
-_ENOUGH = 8  # ways; where the smallest are fewer, the next larger ones are told too
+_ENOUGH = 3  # ways; where the smallest are fewer, the next larger ones are told too
 _MISSES = 100  # proposals that evaluation may refute before the search ends without an answer
 _GIVEN_UP = 3  # goals
 _MANY = 6  # goals whose every combination is looked at
@@ -94,14 +94,15 @@ class _Search:
 
     def _formula(self) -> Any:
         encoding = self.encoding
-        formula = WCNF()
-        formula.extend(encoding.clauses)
-        formula.extend([[literal] for literal in encoding.lines])
+        formula = WCNF()  # filled by hand: its append() takes longer than the search
+        formula.nv = encoding.count
+        formula.hard = [*encoding.clauses, *([literal] for literal in encoding.lines)]
         for goal, literal in encoding.granted.items():
             sign = -1 if goal in self.given_up else 1
-            formula.extend([[sign * literal], [sign * encoding.wishes[goal]]])
-        weights = [_LAST if move.last else 1 for move in encoding.moves.values()]
-        formula.extend([[-literal] for literal in encoding.moves], weights=weights)
+            formula.hard += [[sign * literal], [sign * encoding.wishes[goal]]]
+        formula.soft = [[-literal] for literal in encoding.moves]
+        formula.wght = [_LAST if move.last else 1 for move in encoding.moves.values()]
+        formula.topw = sum(formula.wght) + 1
         return formula
 
     def _edits(self, moves: Sequence[int], true: Set[int]) -> Edits | None:

@@ -52,7 +52,8 @@ class Message(NamedTuple):
     """A line that a program prints. `find`: texts of which every such line has one.
 
     `record`: it is matched against a whole record of the kernel's BTF checker. `causes` are ids,
-    likeliest first. `certainty` ("proven" or "likely") counts where there is only one. `weight`
+    likeliest first; `follows` are causes that show themselves by other lines, of which this one then
+    is a consequence. `certainty` ("proven" or "likely") counts where there is only one. `weight`
     is one of WEIGHTS: what a line of pahole's means for the BTF of that run. `run`: it counts only
     in what a pahole prints that btfcheck runs.
     """
@@ -70,6 +71,7 @@ class Message(NamedTuple):
     versions: str = ""
     weight: str = HINT
     run: bool = False
+    follows: tuple[str, ...] = ()
 
     def match(self, text: str) -> re.Match[str] | None:
         if self.find and not any(word in text for word in self.find):
@@ -141,6 +143,7 @@ def load(path: str | None = None) -> Catalogue:
 
 def _check_message(where: str, message: Message, catalogue: Catalogue) -> None:
     _known(f"{where} causes", message.causes, catalogue.causes)
+    _known(f"{where} follows", message.follows, catalogue.causes)
     if bool(message.find) == message.record:
         raise UsageError(f"{where}: 'find' is for lines, 'record' for the kernel's records")
     if message.weight not in WEIGHTS:

@@ -8,22 +8,29 @@ origin of each name shows them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from btfcheck.btf import format as btf_format
-from btfcheck.btf.causes import RUST_INTS
-from btfcheck.btf.format import MODIFIERS, PTR, Btf
+from btfcheck.btf.format import Btf
+from btfcheck.btf.kfuncs import SUFFIX, with_implicit_arguments
+from btfcheck.btf.releases import NEWEST
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION, Census, Key, Place, layout, nameless_parameters
+from btfcheck.dwarf.census import Census
+from btfcheck.dwarf.constants import AT
+from btfcheck.dwarf.entries import BIT_FIELD, Layout, Place, entry, layout, nameless_parameters, number
+from btfcheck.dwarf.names import ENUM, FUNC, SIZED, STRUCT, TYPEDEF, UNION, Found, Key
+from btfcheck.release import Release
+from btfcheck.trace.arguments import X86_64, Arguments, settle
+from btfcheck.trace.copies import referring, rust_ints
+from btfcheck.trace.void import voided
 
 KINDS = {
     btf_format.STRUCT: STRUCT, btf_format.UNION: UNION, btf_format.ENUM: ENUM, btf_format.ENUM64: ENUM,
     btf_format.TYPEDEF: TYPEDEF, btf_format.FUNC: FUNC,
 }  # fmt: skip
-_SIZED = (STRUCT, UNION, ENUM)
-_COMPOSED = (btf_format.STRUCT, btf_format.UNION)
-_THROUGH = frozenset((PTR, btf_format.VOLATILE, btf_format.CONST, btf_format.RESTRICT, btf_format.TYPE_TAG))
-_DEEP = 32
+_COMPOSED = (STRUCT, UNION)
+_PER_LINE = 4  # definitions
 NO_NAME = "a parameter without a name"
 
 
@@ -34,8 +41,11 @@ class Comparison(NamedTuple):
     for a C type and for a Rust one of another layout, and the BTF has the Rust one. `lost_types` and
     `lost_functions` are C's and not in the BTF, for no reason that is known; `left_out` maps functions that
     pahole leaves out on purpose to its reason. `void` are members, parameters and results whose type was
-    lost, `untraced` names that no unit defines. `unproven` tells that lost functions could not be told from
-    those left out, `problems` what of the DWARF could not be read: then nothing is proven to be missing.
+    lost, `untraced` names that no unit defines. `several` stand for types of different layout that are all C's
+    own, `unmatched` for some that no unit has; `doubled` are C's types that the BTF has twice because they lead
+    to Rust ones. `arguments` are those by value that BTF alone does not settle. `unproven` tells that lost
+    functions could not be told from those left out, `problems` what of the DWARF could not be read: then
+    nothing is proven to be missing.
     """
 
     rust: tuple[str, ...] = ()
@@ -45,6 +55,10 @@ class Comparison(NamedTuple):
     left_out: Mapping[str, str] = {}
     void: tuple[str, ...] = ()
     untraced: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
+    arguments: Arguments = Arguments()
     unproven: bool = True
     problems: tuple[str, ...] = ()
 
@@ -57,18 +71,30 @@ class Comparison(NamedTuple):
         return tuple(name for name in self.rust if name.startswith(f"{FUNC} "))
 
 
-def names(btf: Btf) -> frozenset[Key]:
-    """(kind, name) of every named type and function, those of the base included."""
-    own = {(KINDS[kind], name) for kind, name, _ in _records(btf)}
-    return frozenset(own) | (names(btf.base) if btf.base else frozenset())
-
-
-def _records(btf: Btf) -> Iterable[tuple[int, str, int]]:
-    """(kind, name, id) of the own records that have a name."""
+@lru_cache(2)
+def indexed(btf: Btf) -> Mapping[Key, list[int]]:
+    """(kind, name) -> ids, of the own types and functions that have a name."""
     words, strings, first = btf.words, btf.strings, btf.first
+    found: dict[Key, list[int]] = {}
     for slot, kind in enumerate(btf.kinds):
         if kind in KINDS and (offset := words[btf.starts[slot]]):
-            yield kind, strings[offset : strings.index(0, offset)].decode("utf-8", "backslashreplace"), first + slot
+            name = strings[offset : strings.index(0, offset)].decode("utf-8", "backslashreplace")
+            found.setdefault((KINDS[kind], name), []).append(first + slot)
+    return found
+
+
+def names(btf: Btf) -> frozenset[Key]:
+    """(kind, name) of every named type and function, those of the base included."""
+    return frozenset(indexed(btf)) | (names(btf.base) if btf.base else frozenset())
+
+
+def wanted(btf: Btf, below: frozenset[Key] = frozenset(), symbols: frozenset[str] | None = None) -> frozenset[Key]:
+    """The names of which `compare` wants all definitions: those that the BTF has more than once, and functions
+    that it does not have."""
+    index = indexed(btf)
+    several = (key for key, ids in index.items() if len(ids) > 1)
+    missing = ((FUNC, name) for name in symbols or ())
+    return frozenset(several) | {key for key in missing if key not in index and key not in below}
 
 
 def compare(
@@ -79,47 +105,166 @@ def compare(
     symbols: frozenset[str] | None = None,
     left_out: Mapping[str, str] | None = None,
     complete: bool = True,
+    machine: int = X86_64,
+    release: Release = NEWEST,
 ) -> Comparison:
-    """Compare BTF (of a module: its own part) with the census of its file, which must still be open.
+    """Compare BTF (of a module: its own part) with the census of its file, which must still be open and know
+    all definitions of the `wanted` names.
 
     `below` are the names of the base. `symbols` are the functions of the symbol table, without which nothing
     is said of functions: pahole takes only those. `left_out` is what pahole says with -V, None when unknown;
-    `complete` tells that this version gives a reason for every function that it leaves out.
+    `complete` tells that this version gives a reason for every function that it leaves out. `machine` (e_machine)
+    and `release` say how arguments by value are passed and looked for.
     """
-    rust: set[str] = set()
-    clashes: set[str] = set()
-    untraced: set[str] = set()
-    seen: set[Key] = set(below)
-    for kind, name, tid in _records(btf):
-        key = KINDS[kind], name
-        seen.add(key)
-        ours, theirs = census.c.get(key), census.rust.get(key)
-        if theirs and not ours:
-            rust.add(" ".join(key))
-        elif theirs and ours and key[0] in _SIZED:
-            if _is_theirs(btf, tid, ours, theirs):
-                clashes.add(" ".join(key))
-            elif btf.third(tid) in theirs and kind in _COMPOSED and _made_of_rust(btf, tid, census):
-                rust.add(" ".join(key))
-        elif not ours and key not in census.asm and not (key[0] == ENUM and not btf.vlen(tid)):
-            untraced.add(" ".join(key))
+    index = indexed(btf)
+    owners = _Owners(btf, census, index)
+    owners.sort()
+    seen = below | index.keys()
     missing = [key for key in census.c if key not in seen]
     functions = [key for key in missing if key[0] == FUNC and symbols is not None and key[1] in symbols]
     on_purpose = dict(_on_purpose(functions, census, left_out or {}))
     return Comparison(
-        _sorted(rust), _sorted(clashes),
-        _sorted(" ".join(key) for key in missing if key[0] != FUNC),
-        _sorted(" ".join(key) for key in functions if key[1] not in on_purpose),
+        _told(owners.rust), _told(owners.clashes),
+        _told(key for key in missing if key[0] != FUNC),
+        _told(key for key in functions if key[1] not in on_purpose),
         on_purpose,
-        _void(btf, census, bool(rust)),
-        _sorted(untraced),
+        tuple(sorted(set(voided(btf, index, census.void, bool(owners.rust))))),
+        _told(owners.untraced), _told(owners.several), _told(owners.unmatched), _told(owners.doubled),
+        settle(btf, census, machine, release),
         left_out is None or not complete,
         tuple(census.problems),
     )  # fmt: skip
 
 
-def _sorted(found: Iterable[str]) -> tuple[str, ...]:
+def _told(found: Iterable[Key]) -> tuple[str, ...]:
+    return tuple(sorted(" ".join(key) for key in found))
+
+
+class _Owners:
+    """Whose each name is: C's, which nothing is to say of, or one of these sets of keys."""
+
+    def __init__(self, btf: Btf, census: Census, index: Mapping[Key, list[int]]) -> None:
+        self.btf = btf
+        self.census = census
+        self.index = index
+        self.rust: set[Key] = set()
+        self.clashes: set[Key] = set()
+        self.untraced: set[Key] = set()
+        self.several: set[Key] = set()
+        self.unmatched: set[Key] = set()
+        self.doubled: set[Key] = set()
+
+    def sort(self) -> None:
+        census, btf = self.census, self.btf
+        for key, ids in self.index.items():
+            kind, name = key
+            ours = key in census.c or (kind == FUNC and name in census.called)
+            if key in census.rust and not ours:
+                self.rust.add(key)
+            elif not ours and key not in census.asm:
+                if kind != ENUM or any(btf.vlen(tid) for tid in ids):  # a declaration is an enum of no value
+                    self.untraced.add(key)
+            elif kind in SIZED and (key in census.rust or len(ids) > 1):
+                self._whose(key, ids)
+        if any(kind == FUNC and name.endswith(SUFFIX) for kind, name in self.untraced):
+            self.untraced -= {(FUNC, name) for name in with_implicit_arguments(btf)}
+        if self.rust or self.clashes:
+            self._copies()
+
+    def _whose(self, key: Key, ids: list[int]) -> None:
+        """Each record of a name that both languages have, or that the BTF has more than once."""
+        census = self.census
+        by_size: dict[int, set[Layout]] = {}
+        for tid in ids:
+            by_size.setdefault(self.btf.third(tid), set()).add(_layout(self.btf, tid))
+        clash = unmatched = False
+        for size, layouts in by_size.items():
+            ours = self._known(key, size, census.c, census.every_c)
+            theirs = self._known(key, size, census.rust, census.every_rust)
+            for found in layouts:
+                if found not in ours:
+                    rust = bool(theirs) and (not ours or found in theirs)
+                    clash |= rust
+                    unmatched |= not rust
+        if clash:
+            self.clashes.add(key)
+        elif sum(map(len, by_size.values())) > 1:
+            (self.unmatched if unmatched else self.several).add(key)
+
+    def _known(self, key: Key, size: int, found: Found, every: dict[Key, dict[int, list[Place]]]) -> _Layouts:
+        first = found.get(key, {}).get(size)
+        others = every.get(key, {}).get(size, [])
+        return _Layouts(([first] if first else []) + others)
+
+
+    def _copies(self) -> None:
+        """Names of both languages where a record leads to what only Rust has: such are bindgen's copies, which
+        equal C's types in size and members. C's own types may lead there too, through declarations that libbpf
+        resolved; so what is further away than a member counts only where the name stands there twice."""
+        seeds = {tid for key in self.rust for tid in self.index[key]} | set(rust_ints(self.btf))
+        near, _ = referring(self.btf, seeds)
+        _, far = referring(self.btf, seeds.union(*(self.index[key] for key in self.clashes)))
+        for key, ids in self.index.items():
+            theirs = self.census.rust.get(key, {})
+            if key in self.rust or key in self.clashes or key[0] == FUNC:
+                continue
+            fits = key[0] in _COMPOSED and any(self.btf.third(tid) in theirs for tid in ids)
+            if fits and (not near.isdisjoint(ids) or (len(ids) > 1 and not far.isdisjoint(ids))):
+                self.rust.add(key)
+            elif len(ids) > 1 and not far.isdisjoint(ids):
+                self.doubled.add(key)
+
+
+class _Layouts:
+    """The layouts of some definitions, read as far as they are asked for. One that cannot be read has any.
+
+    Two thousand units have the same struct from one header: of definitions on lines of one number only the first
+    few are read.
+    """
+
+    def __init__(self, places: list[Place]) -> None:
+        self._places = iter(places)
+        self._there = bool(places)
+        self._lines: dict[int | None, int] = {}
+        self._read: set[Layout] = set()
+        self._any = False
+
+    def __bool__(self) -> bool:
+        return self._there
+
+    def __contains__(self, found: Layout) -> bool:
+        while found not in self._read and not self._any:
+            place = next(self._places, None)
+            if place is None:
+                return False
+            self._take(place)
+        return True
+
+    def _take(self, place: Place) -> None:
+        try:
+            line = number(entry(place), AT["decl_line"])
+            self._lines[line] = self._lines.get(line, 0) + 1
+            if self._lines[line] <= _PER_LINE:
+                self._read.add(layout(place))
+        except DwarfError:
+            self._any = True
+
+
+def _layout(btf: Btf, tid: int) -> Layout:
+    """(name, place) of each member or enumerator, as entries.layout has them."""
+    kind, kflag = btf.kind(tid), btf.kflag(tid)
+    found = []
+    for name, *rest in btf.elements(tid):
+        where = rest[-1]
+        if kind in (btf_format.STRUCT, btf_format.UNION):
+            where = BIT_FIELD if kflag and where >> 24 else where & 0xFFFFFF if kflag else where
+        elif kind == btf_format.ENUM64:
+            where = rest[0]
+        found.append((btf_format.text(btf.bytes_at(name)), where))
     return tuple(sorted(found))
+
+
+# -- functions that are not there ----------------------------------------------------------------------------
 
 
 def _on_purpose(functions: list[Key], census: Census, said: Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -135,84 +280,3 @@ def _nameless(place: Place) -> bool:
         return nameless_parameters(place)
     except DwarfError:
         return False
-
-
-def _is_theirs(btf: Btf, tid: int, ours: Mapping[int, Place], theirs: Mapping[int, Place]) -> bool:
-    """Is this record the Rust type of that name, and not (also) a C one?"""
-    size = btf.third(tid)
-    if size not in theirs:
-        return False
-    if size not in ours:
-        return True
-    try:
-        c, other = sorted(layout(ours[size])), sorted(layout(theirs[size]))
-    except DwarfError:
-        return False
-    members = sorted(n for n, _ in c)
-    return c != other and members != (found := _members(btf, tid)) and found == sorted(n for n, _ in other)
-
-
-def _made_of_rust(btf: Btf, tid: int, census: Census) -> bool:
-    """Is a member's type one that only Rust has? So are those of bindgen's copies, equal in all else to C's."""
-    for _, other, *_ in btf.elements(tid):
-        for _ in range(_DEEP):
-            kind = btf.kind(other) if 0 < other < btf.count else 0
-            if kind in _THROUGH:
-                other = btf.third(other)
-            elif kind == btf_format.ARRAY:
-                words, at = btf.record(other)
-                other = words[at + 3]
-            else:
-                break
-        if kind in (btf_format.INT, btf_format.FLOAT) and btf.name(other) in RUST_INTS:
-            return True
-        if kind in KINDS and (key := (KINDS[kind], btf.name(other))) in census.rust and key not in census.c:
-            return True
-    return False
-
-
-def _members(btf: Btf, tid: int) -> list[str]:
-    return sorted(btf_format.text(btf.bytes_at(element[0])) for element in btf.elements(tid))
-
-
-# -- types that became void ---------------------------------------------------------------------------------
-
-
-def _void(btf: Btf, census: Census, encoded: bool) -> tuple[str, ...]:
-    """What has its type in a Rust unit, and in the BTF none; `encoded`: Rust units were taken in after all."""
-    if not census.void:
-        return ()
-    wanted = {(kind, name) for kind, name, _ in census.void}
-    ids: dict[Key, list[int]] = {}
-    for number, name, tid in _records(btf):
-        if (key := (KINDS[number], name)) in wanted:
-            ids.setdefault(key, []).append(tid)
-    found = set()
-    for kind, name, part in census.void:
-        records = ids.get((kind, name), [])
-        if any(_lost(btf, tid, kind, part) for tid in records) or (records and not encoded):
-            found.add(f"{kind} {name}{f'.{part}' if part else ''}")
-    return _sorted(found)
-
-
-def _lost(btf: Btf, tid: int, kind: str, part: str) -> bool:
-    if kind == TYPEDEF:
-        return _ends_in_void(btf, btf.third(tid))
-    if kind == FUNC:
-        tid = btf.third(tid)
-        if not part:
-            return _ends_in_void(btf, btf.third(tid))
-    return any(
-        btf_format.text(btf.bytes_at(name)) == part and _ends_in_void(btf, other)
-        for name, other, *_ in btf.elements(tid)
-    )
-
-
-def _ends_in_void(btf: Btf, tid: int) -> bool:
-    for _ in range(_DEEP):
-        if not tid:
-            return True
-        if tid >= btf.count or btf.kind(tid) not in (*MODIFIERS, PTR):
-            return False
-        tid = btf.third(tid)
-    return False

@@ -12,10 +12,10 @@ from btfcheck.btf.causes import RUST_INTS
 from btfcheck.btf.declare import declare, definition
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION
-from btfcheck.dwarf.census import KINDS as DWARF_KINDS
 from btfcheck.dwarf.constants import AT, TAG
 from btfcheck.dwarf.find import FUNCTIONS, Found
+from btfcheck.dwarf.names import ENUM, FUNC, STRUCT, TYPEDEF, UNION
+from btfcheck.dwarf.names import KINDS as DWARF_KINDS
 from btfcheck.dwarf.spell import THROUGH, Entry
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Unit

@@ -12,9 +12,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 
+from btfcheck.btf.kfuncs import with_implicit_arguments
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import Place, nameless_parameters
 from btfcheck.dwarf.constants import AT, TAG
+from btfcheck.dwarf.entries import Place, nameless_parameters
 from btfcheck.dwarf.find import Found
 from btfcheck.dwarf.locations import ARGUMENTS, register, register_name
 from btfcheck.dwarf.spell import Entry
@@ -84,6 +85,10 @@ def _present(
         yield hosted_reason(next(d for d in theirs if d.hosted))
     elif theirs:
         yield why_rust(ground, versions)
+    elif ground.btf is not None and any(r.name in with_implicit_arguments(ground.btf) for r in records):
+        yield Reason("implicit-arguments", PROVEN, "resolve_btfids of 7.0 and later made it: a kfunc with "
+                     "KF_IMPLICIT_ARGS stands there without the arguments that the verifier adds, and as this one "
+                     "with all of them; the code is the kfunc's")  # fmt: skip
     else:
         yield Reason("untraced", UNKNOWN if ground.problems else LIKELY, "no unit defines it: the BTF is of another "
                      "build than the debug information", "BTF513")

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from btfcheck.btf import format as btf_format
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import FUNC
 from btfcheck.dwarf.constants import TAG
 from btfcheck.dwarf.find import FUNCTIONS, LINKAGE_NAMES, TYPES, Found, find
+from btfcheck.dwarf.names import FUNC
 from btfcheck.dwarf.units import Unit
 from btfcheck.trace.definitions import KINDS, Definition, Key, completed, gather, member_type, records, string_offsets
 from btfcheck.trace.functions import of_function

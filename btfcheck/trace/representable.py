@@ -15,8 +15,8 @@ from typing import NamedTuple
 from btfcheck.btf.format import MAX_IDENTIFIER
 from btfcheck.btf.releases import Rules
 from btfcheck.dwarf.abbrev import DwarfError
-from btfcheck.dwarf.census import ENUM, STRUCT, UNION
 from btfcheck.dwarf.constants import AT, TAG
+from btfcheck.dwarf.names import ENUM, STRUCT, UNION
 from btfcheck.dwarf.spell import THROUGH, Entry
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Unit

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from btfcheck.btf.causes import is_rust_name
 from btfcheck.btf.names import identifier_flags
-from btfcheck.dwarf.census import ENUM, FUNC, STRUCT, TYPEDEF, UNION
+from btfcheck.dwarf.names import ENUM, FUNC, STRUCT, TYPEDEF, UNION
 from btfcheck.trace.definitions import BASE, Definition, Key, Record, referrers
 from btfcheck.trace.ground import Ground
 

@@ -79,7 +79,10 @@ def test_example(
         assert found[rule.id]["fix"] == ("" if severity == "note" else rule.fix)
 
 
-@pytest.mark.parametrize("does", ["nothing", "fails", "crashes", "hangs with a child", "floods", "empties", "cuts"])
+@pytest.mark.parametrize("does", [
+    "nothing", "fails", "crashes", "writes and crashes", "hangs", "hangs with a child", "floods", "empties", "cuts",
+    "tails", "writes rubbish",
+])  # fmt: skip
 def test_a_bad_pahole_is_never_accepted(does: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, data = run_scene(DEVICE.replace("writes", does), tmp_path, capsys)
     (row,) = data["encodings"]

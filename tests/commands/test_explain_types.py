@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from btfcheck import cli
 from btfcheck.dwarf.writer import build
 from tests.dwarf.conftest import samples
-from tests.gate.scenes import btf, elf, scene, symbols, with_sections
+from tests.gate.scenes import btf, scene, with_sections
 
 samples = samples  # a fixture of the scan's tests
 SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
@@ -39,7 +39,7 @@ RECORDS = [["struct", "device", "8"], ["struct", "U32", "8"], ["struct", "Regist
 @pytest.fixture
 def vmlinux(tmp_path: Path) -> str:
     path = tmp_path / "vmlinux"
-    data = with_sections(build(UNITS), {**symbols(["probe"]), ".BTF": (1, btf(RECORDS))})
+    data = with_sections(build(UNITS), {".BTF": (1, btf(RECORDS))})
     path.write_bytes(data)
     return str(path)
 
@@ -228,7 +228,7 @@ def test_rust_types(vmlinux: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_rust_types(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "vmlinux"
-    path.write_bytes(elf('unit C "main.c"\n  structure_type "device" byte_size=8\n'))
+    path.write_bytes(build('unit C "main.c"\n  structure_type "device" byte_size=8\n'))
     code, data = asked("--rust-types", str(path), capsys=capsys)
     assert (code, data["rust_types"]["total"]) == (4, 0)
     assert "no Rust types" in data["summary"]["nothing"]

@@ -15,6 +15,7 @@ TRUTH: dict[str, dict[str, Any]] = json.loads((LEAK / "truth.json").read_text())
 
 
 def unpacked(name: str, folder: Path) -> Path:
+    """An archive of tests/data/leak, or one named by its whole path, in a folder."""
     with tarfile.open(LEAK / name) as archive:
         archive.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     return folder

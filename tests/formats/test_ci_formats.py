@@ -106,6 +106,13 @@ def test_github_escapes() -> None:
     )
 
 
+def test_github_files_are_named_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, shown in ((str(tmp_path / "sub/.config"), "sub/.config"), ("/elsewhere/x", "/elsewhere/x"), ("a", "a")):
+        line = github.render(Report("gate", [ONE._replace(locations=(Location(path),))]), 1, PLAIN)
+        assert line.startswith(f"::error file={shown},title=")
+
+
 @given(reports)
 def test_any_report_is_markdown(report: Report) -> None:
     text = markdown.render(report, 1, PLAIN, None)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from btfcheck.btf.format import STRUCT, UNION
-from btfcheck.dwarf.writer import Die, build, parse
+from btfcheck.dwarf.writer import build
 from tests.btf.blob import Blob
 from tests.fakes import write
 
@@ -79,7 +80,7 @@ def scene(text: str, folder: Path) -> Scene:
     folder.mkdir(exist_ok=True)
     (folder / "made.btf").write_bytes(btf(records))
     (folder / "says").write_text("".join(f"{line}\n" for line in said))
-    (folder / "vmlinux").write_bytes(elf("\n".join(rest)))
+    (folder / "vmlinux").write_bytes(build("\n".join(rest)))
     pahole = str(folder / "no-pahole")
     if does != "is missing":
         body = _DOES[does].format(btf=folder / "made.btf")
@@ -94,51 +95,25 @@ def scene(text: str, folder: Path) -> Scene:
     return Scene(folder / "vmlinux", folder / "made.btf", pahole, kernel, resolve)
 
 
-def elf(lines: str) -> bytes:
-    """The file, with a symbol table that has the functions of its units."""
-    file = parse(lines)
-    names = [n for unit in file.units for n in _functions(unit.root)]
-    data = bytearray(build(file))
-    return with_symbols(bytes(data), names)
-
-
-def _functions(die: Die) -> list[str]:
-    own = [value.strip('"') for attribute, value in die.attributes if attribute == 3 and die.tag == 0x2E]
-    return own + [name for child in die.children for name in _functions(child)]
-
-
-def with_symbols(data: bytes, names: list[str]) -> bytes:
-    """The same ELF64 file with .symtab and .strtab for these functions."""
-    return with_sections(data, symbols(names))
-
-
-def symbols(names: list[str]) -> dict[str, tuple[int, bytes]]:
-    import struct
-
-    strings, table = b"\0", bytes(24)
-    for name in names:
-        table += struct.pack("<IBBHQQ", len(strings), 0x12, 0, 1, 0x1000, 16)
-        strings += name.encode() + b"\0"
-    return {".strtab": (3, strings), ".symtab": (2, table)}
-
-
 def with_sections(data: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
-    """An ELF64 file with further sections, (sh_type, contents) by name; .symtab is linked to .strtab."""
-    import struct
-
+    """An ELF64 file with these sections, (sh_type, contents) by name, anew where it has them; .symtab is linked to
+    .strtab."""
     (shoff,) = struct.unpack_from("<Q", data, 40)
     number, names_at = struct.unpack_from("<HH", data, 60)
     rows = [list(struct.unpack_from("<IIQQQQIIQQ", data, shoff + 64 * i)) for i in range(number)]
-    _, _, _, _, at, size, *_ = rows[names_at]
+    at, size = rows[names_at][4:6]
     names, body = bytearray(data[at : at + size]), bytearray(data[:shoff])
-    order = {name: number + i for i, name in enumerate(sections)}
+    there = {bytes(names[row[0] : names.find(b"\0", row[0])]).decode(): i for i, row in enumerate(rows)}
+    for name in sections:
+        if name not in there:
+            there[name] = len(rows)
+            rows.append([len(names), *[0] * 9])
+            names += name.encode() + b"\0"
     for name, (kind, contents) in sections.items():
         body += bytes(-len(body) % 8)
-        link, info, entry = (order[".strtab"], 1, 24) if kind == 2 else (0, 0, 0)
-        rows.append([len(names), kind, 0, 0, len(body), len(contents), link, info, 8, entry])
-        names += name.encode() + b"\0"
+        link, info, entry = (there[".strtab"], 1, 24) if kind == 2 else (0, 0, 0)
+        rows[there[name]][1:] = [kind, 0, 0, len(body), len(contents), link, info, 4 if kind == 7 else 8, entry]
         body += contents
-    rows[names_at][1] = 3  # SHT_STRTAB, which libelf asks for
     rows[names_at][4:6] = [len(body), len(names)]
     body += names
     body += bytes(-len(body) % 8)
@@ -148,18 +123,30 @@ def with_sections(data: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
 
 
 def btf(records: list[list[str]]) -> bytes:
-    """`struct NAME SIZE [member:int|ptr ...]`, `union`, `typedef NAME`, `func NAME`."""
+    """`struct NAME SIZE [member:TYPE[@BIT] ...]`, `union`, `typedef NAME`, `func NAME [argument:TYPE ...]`; a type is
+    int, long, char, ptr or the name of an earlier struct or union."""
     blob = Blob()
     number = blob.int()
+    types: dict[str, int] = {"int": number}
+
+    def named(name: str) -> int:
+        if name == "ptr":
+            return blob.ptr()
+        if name in ("long", "char") and name not in types:
+            types[name] = blob.int(name, {"long": 8, "char": 1}[name])
+        return types[name]
+
     for kind, name, *rest in records:
         if kind in ("struct", "union"):
             members = []
             for place, word in enumerate(rest[1:]):
                 member, _, of = word.partition(":")
-                members.append((member, blob.ptr() if of == "ptr" else number, place * 64))
-            blob.struct(name, int(rest[0]), members, STRUCT if kind == "struct" else UNION)
+                of, _, bit = of.partition("@")
+                members.append((member, named(of or "int"), int(bit or place * 64)))
+            types[name] = blob.struct(name, int(rest[0]), members, STRUCT if kind == "struct" else UNION)
         elif kind == "typedef":
             blob.typedef(name, number)
         else:
-            blob.func(name, blob.proto())
+            arguments = [(word.partition(":")[0], named(word.partition(":")[2])) for word in rest]
+            blob.func(name, blob.proto(0, arguments))
     return blob.bytes()

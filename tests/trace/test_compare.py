@@ -10,7 +10,7 @@ import pytest
 from btfcheck.btf import source
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.verify import check
-from btfcheck.dwarf import census as module
+from btfcheck.dwarf import names as module
 from btfcheck.dwarf.census import Census, census
 from btfcheck.dwarf.units import Debug
 from btfcheck.dwarf.writer import build

@@ -183,7 +183,7 @@ def test_every_function_that_pahole_leaves_out(version: int, explained: float) -
     found = types_of(made.btf)
     have = {name for kind, name in names(found) if kind == FUNCTION}
     ground = Ground(subject.debug, found, symbols=subject.symbols, machine=subject.image.machine)
-    census = subject.census
+    census = subject.census()
     assert census is not None
     missing = {n for k, n in census.c if k == FUNCTION and n in subject.symbols and n not in have}
     right = wrong = 0
