@@ -42,7 +42,10 @@ class Case:
         except InputError:
             if not os.path.isfile(path):
                 raise
-            self.source = source.read(path)  # a raw blob, or a kernel image; InputError says what it is not
+            self.source = source.read(path)  # a raw blob, or a kernel image
+            if self.source.data[:2] not in (b"\x9f\xeb", b"\xeb\x9f"):
+                raise InputError(f"{path}: neither an ELF file nor BTF; a configuration goes with a SYMBOL, as in "
+                                 f"`btfcheck explain RUST {path}`") from None
         try:
             if args.btf not in (None, EMBEDDED):
                 self.source = source.read(args.btf)
@@ -137,7 +140,7 @@ class Case:
         if subject is None:
             return Ground(None, self.btf, btf_problem=self.problem)
         return Ground(subject.debug, self.btf, symbols=subject.symbols, said=said, btf_problem=self.problem,
-                      machine=subject.image.machine)
+                      machine=subject.image.machine, symbol_image=subject.symbol_image)
 
     def close(self) -> None:
         if self.subject is not None:

@@ -17,7 +17,7 @@ from btfcheck.image import DEBUG_ROOTS, ET_REL, Image, find_debug_file, open_ima
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
 from btfcheck.trace.compare import Comparison, compare, wanted
-from btfcheck.trace.symbols import ambiguous, functions
+from btfcheck.trace.symbols import ambiguous, functions, has_symbols
 from btfcheck.trace.unencoded import ALL
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
@@ -100,13 +100,16 @@ class Subject:
             left_out=said, silent=silent, machine=self.image.machine, release=release,
         )
 
+    @property
+    def symbol_image(self) -> Image:
+        """The file that has the symbol table: this one, or its separate debug file."""
+        debug = self.debug
+        return debug.image if debug is not None and not has_symbols(self.image) else self.image
+
     @cached_property
     def symbols(self) -> dict[str, set[tuple[int, int]]] | None:
         """The functions in the symbol table with their places; None without a table."""
-        for image in (self.image, *([self.debug.image] if self.debug else [])):
-            if (found := functions(image)) is not None:
-                return found
-        return None
+        return functions(self.symbol_image)
 
     @cached_property
     def functions(self) -> frozenset[str] | None:

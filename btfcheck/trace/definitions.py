@@ -95,7 +95,7 @@ class Record(NamedTuple):
     own: bool
 
 
-OUT_OF_LINE, INLINED, DECLARED = "out of line", "inlined", "declared"
+OUT_OF_LINE, INLINED = "out of line", "inlined at least in places"
 
 # -- DWARF ------------------------------------------------------------------------------------------------
 

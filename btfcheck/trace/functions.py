@@ -77,8 +77,9 @@ def _present(
     if ground.debug is None:
         yield from without_dwarf(records)
     elif own:
-        yield Reason("defined-in-c", PROVEN, "a unit of C defines it, and the symbol table has it"
-                     if ground.symbols is not None else "a unit of C defines it")
+        unit = "an assembler unit" if all(d.language == "asm" for d in own) else f"a unit of {own[0].language}"
+        there = ", and the symbol table has it" if ground.symbols is not None else ""
+        yield Reason("defined-in-c", PROVEN, f"{unit} defines it{there}")
         yield from _differing(ground, own)
     elif any(d.hosted for d in theirs):
         yield hosted_reason(next(d for d in theirs if d.hosted))
@@ -158,6 +159,9 @@ def _not_of_c(ground: Ground, name: str, theirs: Sequence[Definition], declared:
     elif ground.symbols is not None and ground.symbols.get(name):
         yield Reason("assembler", LIKELY, "the symbol table has it, and no unit defines it: it is written in "
                      "assembler, whose functions have no prototypes")  # fmt: skip
+    elif ground.is_label(name):
+        yield Reason("assembler", LIKELY, "the symbol table has it as a label, not as a function: it is written in "
+                     "assembler", fates=(_ONLY_SYMBOLS,))
     elif declared:
         yield Reason("declared-only", PROVEN, "units declare it, and none defines it: its code is not in this file")
     else:
