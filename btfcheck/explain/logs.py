@@ -2,8 +2,8 @@
 """A log of any size, as the few lines of it that may matter: bytes in, text out, in constant memory.
 
 Any encoding that has ASCII in it (NULs are dropped, so UTF-16 as well), terminal colours, CRLF,
-lines without end. What stands before a message (times, hosts, job names) is left alone: the
-patterns look inside the line.
+lines without end, a journal as JSON. What stands before a message (times, hosts, job names) is left
+alone: the patterns look inside the line.
 
 Logs repeat themselves. So a line is searched for the texts that matter only once for each shape,
 which is the line with every digit made 0 (and a to f, which are digits of addresses); the texts
@@ -12,6 +12,7 @@ are masked in the same way, so that nothing is missed, and what looks inside the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
@@ -126,4 +127,15 @@ def _plain(chunk: bytes) -> bytes:
 
 
 def _text(line: bytes) -> str:
-    return line[:LONGEST].decode("utf-8", "backslashreplace")
+    text = line[:LONGEST].decode("utf-8", "backslashreplace")
+    return _message(text) if text.startswith("{") else text
+
+
+def _message(text: str) -> str:
+    """The message of a line of JSON, as journalctl -o json and container runtimes write them; else the line."""
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    found = next((entry[key] for key in ("MESSAGE", "message", "msg", "log") if key in entry), text)
+    return found.rstrip("\n") if isinstance(found, str) else text

@@ -42,6 +42,8 @@ DRESSES: dict[str, Callable[[str], bytes]] = {
     "dmesg with caller": lambda t: "".join(f"<3>[    1.000001][  T214] {x}\n" for x in t.split("\n")).encode(),
     "journal": lambda t: "".join(f"Nov 21 17:04:39 build kernel: {x}\n" for x in t.split("\n")).encode(),
     "ISO": lambda t: "".join(f"2026-11-21T17:04:39.123456Z {x}\n" for x in t.split("\n")).encode(),
+    "JSON": lambda t: "".join(
+        json.dumps({"PRIORITY": "3", "MESSAGE": x, "_HOSTNAME": "build"}) + "\n" for x in t.split("\n")).encode(),
     "colours": lambda t: "".join(f"\x1b[32m[ 1.2]\x1b[0m \x1b[1;31m{x}\x1b[0m\n" for x in t.split("\n")).encode(),
     "UTF-16": lambda t: f"{t}\r\n".encode("utf-16"),
     "NULs": lambda t: b"\0\0\0" + t.encode().replace(b" ", b" \0") + b"\n\0",
