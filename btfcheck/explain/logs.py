@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 _CHUNK = 1 << 18
-_REMEMBERED = 1 << 24  # bytes of shapes; then they are learnt anew
+_REMEMBERED, _ENTRY = 1 << 25, 150  # bytes of shapes (each takes so many beside its own); then they are learnt anew
 LONGEST = 4096  # of a line; no message comes near it
 
 # CSI and OSC sequences (ECMA-48), as terminals and CI services write them.
@@ -59,16 +59,20 @@ class Needles:
 
     def find(self, shapes: set[bytes]) -> dict[bytes, Hits]:
         """What is in each shape; nothing for the lines of a listing but LISTING."""
+        found: dict[bytes, Hits] = dict.fromkeys(shapes, ())
         together = b"\n".join(shapes)
         present = [n for n in self.first if n in together]
-        return {s: self._hits(s, present) for s in shapes}
+        for shape in {s for n in present for s in shapes if n in s}:
+            found[shape] = self._hits(shape)
+        return found
 
-    def _hits(self, shape: bytes, present: list[bytes]) -> Hits:
-        if _TYPE.fullmatch(shape) and b"BPF:" not in shape:
-            return LISTING
-        if _DETAIL.fullmatch(shape) and b"BPF:" not in shape:
-            return ()
-        return tuple([n for n in self.all if n in shape]) if any(n in shape for n in present) else ()
+    def _hits(self, shape: bytes) -> Hits:
+        if b"BPF:" not in shape:
+            if _TYPE.fullmatch(shape):
+                return LISTING
+            if _DETAIL.fullmatch(shape):
+                return ()
+        return tuple([n for n in self.all if n in shape])
 
 
 def lines(stream: BinaryIO, needles: Needles) -> Iterator[Line]:
@@ -80,7 +84,7 @@ def lines(stream: BinaryIO, needles: Needles) -> Iterator[Line]:
     for chunk in _chunks(stream):
         shapes = chunk.translate(_MASK).split(b"\n")
         new = set(shapes) - known.keys()
-        size += sum(map(len, new))
+        size += sum(map(len, new)) + _ENTRY * len(new)
         if size > _REMEMBERED:
             known, new, size = {}, set(shapes), 0
         known |= needles.find(new)

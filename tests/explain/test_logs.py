@@ -214,6 +214,20 @@ def test_other_lines_between_the_pieces_of_a_record() -> None:
     assert messages(text) == {"kernel-rust-name"}
 
 
+def test_records_of_two_callers_are_told_apart() -> None:
+    text = (
+        "[ 1.1][ T214] BPF: [8] STRUCT Vec<u8>\n[ 1.1][ T215] BPF: [9] STRUCT x\n[ 1.2][ T214] BPF: size=8 vlen=1\n"
+        "[ 1.2][ T215] BPF: size=16 vlen=2\n[ 1.3][ T215] BPF: Invalid name\n[ 1.3][ T214] BPF: Invalid name\n"
+    )
+    examples = {h.example for g in symptoms(text).groups for h in g.hits}
+    assert examples == {"[8] STRUCT Vec<u8> size=8 vlen=1 Invalid name", "[9] STRUCT x size=16 vlen=2 Invalid name"}
+
+
+def test_many_callers_take_no_memory_for_ever() -> None:
+    text = "".join(f"[ 1.1][ T{i}] BPF: [8] STRUCT x\n" for i in range(1000)) + "BPF: Invalid magic\n"
+    assert messages(text) == {"kernel-sections"}
+
+
 def test_a_listing_without_a_refusal_says_nothing() -> None:
     text = "magic: 0xeb9f\n[1] INT int size=4 bits_offset=0 nr_bits=32 encoding=SIGNED\n[2] STRUCT a size=4 vlen=1\n"
     found = symptoms(text + "\tx type_id=1 bits_offset=0\n[3] FWD Option<u8> struct\n")
