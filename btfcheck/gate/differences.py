@@ -19,6 +19,7 @@ _LISTS: tuple[tuple[str, str, Severity, str], ...] = (
     ("BTF513", "untraced", Severity.NOTE, "{n} names in the BTF are defined by no unit of the debug information"),
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]*\Z")  # as the kernel sees it
+_OF_PAHOLE = ("BTF300", "BTF301", "BTF302", "BTF304", "BTF308")  # harm or none, as its version has it
 _NEEDS_ALL = ("BTF508", "BTF509", "BTF510", "BTF513")  # what a unit that cannot be read leaves open
 
 
@@ -68,9 +69,12 @@ def _arguments(about: About, found: Arguments) -> Outcome:
 
 
 def settled(outcomes: Sequence[Outcome], found: Comparison) -> list[Outcome]:
-    """The outcomes of a look at BTF alone, without the questions that the comparison answers: names of several
-    layouts (BTF404), and arguments by value (BTF408)."""
-    answers = {
+    """The outcomes of a look at BTF or debug information alone, without the questions that the comparison answers:
+    names of several layouts (BTF404), arguments by value (BTF408), and what a pahole of unknown version made of Rust
+    units."""
+    clean = not (found.rust or found.clashes or found.lost_types or found.void)
+    sound = "the BTF in the file has nothing of Rust's, and no type of C is lost"
+    answers = dict.fromkeys(_OF_PAHOLE, (clean, sound)) | {
         "BTF404": (not found.unmatched, f"each layout of these names is a type of its own in C: "
                    f"{', '.join(_first(found.several))}" if found.several else "answered by BTF508 and BTF509"),
         "BTF408": (not found.arguments.open, "answered by BTF522, from the debug information"),
@@ -78,8 +82,9 @@ def settled(outcomes: Sequence[Outcome], found: Comparison) -> list[Outcome]:
     result = []
     for outcome in outcomes:
         answered, why = answers.get(outcome.rule, (False, ""))
-        if answered and not found.problems and outcome.status is Status.FINDING:
-            outcome = outcome._replace(status=Status.OK, message=why, notes=(), locations=())
+        open_status = Status.UNKNOWN if outcome.rule in _OF_PAHOLE else Status.FINDING
+        if answered and not found.problems and outcome.status is open_status:
+            outcome = outcome._replace(status=Status.OK, message=why, notes=(), locations=(), missing=())
         result.append(outcome)
     return result
 
