@@ -2,9 +2,11 @@
 # make demo     set up and show the main job on a real configuration
 # make test     set up and run all tests
 # make lint     ruff and mypy
-# make manuals  write docs/ and completions/ anew
+# make manuals  write docs/man and completions/ anew
+# make docs     the site, and a man page for each rule, into build/docs
 # make fuzz     mutated ELF files against the scanner
 # make kconfig-oracle TREES="DIR..."   compare every symbol with the kernel's own conf, some 350 configurations a tree
+# make proposals-oracle TREES="DIR..."   try every way out with the kernel's own conf, 360 questions a tree
 # make accept   the long runs: real kernels, the live bpf() oracle (needs ../shared; some need root)
 
 VENV ?= .venv
@@ -47,7 +49,20 @@ kconfig-oracle: dev
 	@test -n "$(TREES)" || { echo "TREES=/usr/src/linux-source-6.12 ... is needed"; exit 2; }
 	for tree in $(TREES); do $(PYTHON) tests/kconfig-oracle $$tree $(CONFIGS) --random 200 --damaged 100 || exit 1; done
 
-# Man pages, completions, pages of rules and messages: made from the parsers and the rules.
+# Every way out, and all that is called impossible, tried with the kernel's own conf.
+.PHONY: proposals-oracle
+proposals-oracle: dev
+	@test -n "$(TREES)" || { echo "TREES=/usr/src/linux-source-6.12 ... is needed"; exit 2; }
+	for tree in $(TREES); do $(PYTHON) tests/proposals-oracle $$tree $(CONFIGS) || exit 1; done
+
+# The pages of rules, kinds, messages and verbs are made on the way, by docs/pages.py.
+.PHONY: docs
+docs:
+	@scripts/venv $(VENV) docs
+	$(PYTHON) -m sphinx -W --keep-going -q -b html -d build/docs/doctrees docs build/docs/html
+	$(PYTHON) -m sphinx -W --keep-going -q -b man -d build/docs/doctrees docs build/docs/man
+
+# Man pages and completions, made from the parsers.
 .PHONY: manuals
 manuals: dev
 	$(PYTHON) scripts/manuals

@@ -1,26 +1,35 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# gate.sh VMLINUX MODULES_DIR: CPU time (user + system) of the gate, of its second run from the cache, and of one
-# `pahole -J` over the same files. The bars: 0.35 of pahole's, and 2 s for the second run.
-#
-# Debian's linux-image-6.12.117+deb12-cloud-amd64-dbg (vmlinux and 1,138 modules), 2 cores, pahole 1.24:
-#     gate 34.3 s, from the cache 0.4 s, pahole 101.6 s: ratio 0.34
+# gate.sh VMLINUX MODULES_DIR [RUNS]: CPU time (user + system) of the gate, of its second run from the cache, and of one
+# `pahole -J` over the same files, in alternation; and their ratio. The bars: 0.35 of pahole's, 2 s for the second run.
 set -eu
-vmlinux=$1 modules=$2 python=${PYTHON:-python3}
+vmlinux=$1 modules=$2 runs=${3:-3} python=${PYTHON:-python3}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
-gate() { "$python" -m btfcheck gate "$vmlinux" "$modules" --no-probe --cache "$work/cache" >/dev/null; }
+gate() { "$python" -m btfcheck gate "$vmlinux" "$modules" --no-probe -j1 --cache "$work/cache" >/dev/null; }
 encode() {
-	pahole -J --btf_gen_floats --lang_exclude=rust --btf_encode_detached="$work/btf" "$vmlinux"
+	pahole -J -j1 --btf_gen_floats --lang_exclude=rust --btf_encode_detached="$work/btf" "$vmlinux"
 	find "$modules" -name '*.ko' | while read -r file; do
 		rm -f "$work/btf"
-		pahole -J --btf_gen_floats --lang_exclude=rust --btf_base "$vmlinux" \
+		pahole -J -j1 --btf_gen_floats --lang_exclude=rust --btf_base "$vmlinux" \
 			--btf_encode_detached="$work/btf" "$file"
 	done
 }
-measure() { echo "$1:"; shift; (time -p "$@") 2>&1 | tail -n 2; }
+# measure NAME COMMAND: seconds of CPU into the variable NAME.
+measure() {
+	local name=$1 seconds
+	shift
+	TIMEFORMAT="%U %S"
+	seconds=$({ time "$@" 2>/dev/null; } 2>&1 | awk 'END { printf "%.1f", $1 + $2 }')
+	printf -v "$name" %s "$seconds"
+}
 
-measure "gate" gate
-measure "gate, from the cache" gate
-measure "pahole -J" encode
+for run in $(seq "$runs"); do
+	rm -rf "$work/cache"
+	measure first gate
+	measure second gate
+	measure pahole encode
+	awk -v r="$run" -v a="$first" -v b="$second" -v c="$pahole" \
+		'BEGIN { printf "run %d: gate %.1f s, from the cache %.1f s, pahole %.1f s: ratio %.2f\n", r, a, b, c, a / c }'
+done

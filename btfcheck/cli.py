@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import os
 import signal
@@ -15,8 +16,9 @@ from types import ModuleType
 from btfcheck import __version__
 from btfcheck.commands import VERBS
 from btfcheck.commands import split_variables as split_variables
-from btfcheck.model import BtfcheckError, Report, UsageError
+from btfcheck.model import BtfcheckError, InputError, Report, UsageError
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _EXIT_CODES = """\
 exit codes:
   0  nothing at or above --fail-on      3   could not judge (unreadable input, unknown fact)
@@ -111,33 +113,24 @@ def parse_output(specs: Sequence[str]) -> list[tuple[str, str | None]]:
 
 def write_file(path: str, text: str) -> None:
     """Write beside and rename, so that no half-written report is ever seen."""
-    import tempfile
+    from btfcheck.files import write_whole
 
-    if os.path.exists(path) and not os.path.isfile(path):  # /dev/stderr, a fifo
-        with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
-        return
-    folder = os.path.dirname(path) or "."
+    data = text.encode("utf-8", "backslashreplace")
     try:
-        handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=folder)
+        if os.path.exists(path) and not os.path.isfile(path):  # /dev/stderr, a fifo
+            with open(path, "wb") as stream:
+                stream.write(data)
+        else:
+            write_whole(path, data)
     except OSError as error:
-        raise UsageError(f"--output: cannot write {path}: {error.strerror}") from error
-    try:
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)
-        os.replace(beside, path)
-    except OSError as error:
-        os.unlink(beside)
-        raise UsageError(f"--output: cannot write {path}: {error.strerror}") from error
+        kind = InputError if error.errno in _NO_ROOM else UsageError
+        raise kind(f"--output: cannot write {path}: {error.strerror}") from error
 
 
 def run_verb(argv: Sequence[str]) -> int:
     """Run one verb and write what it found; returns the exit code."""
     from btfcheck.commands.console import Console
-    from btfcheck.commands.settings import settings
+    from btfcheck.commands.settings import Adjuster, settings
     from btfcheck.formats import render, text
     from btfcheck.formats.style import Style, wants_color
     from btfcheck.lint.policy import exit_code
@@ -148,11 +141,11 @@ def run_verb(argv: Sequence[str]) -> int:
     style = Style(wants_color(args.color, sys.stdout), args.verbose, args.quiet)
     chosen = settings(args)
     args.settings = chosen.rows
-    # What the policy has to say of it is known only at the end.
-    console = Console(style, streaming=("text", None) in outputs and not chosen.changes_outcomes)
+    adjust = Adjuster(chosen)
+    console = Console(style, streaming=("text", None) in outputs, adjust=adjust)
     report: Report = module.run(args, console)
-    chosen.apply(report)
-    report.fail_on = chosen.fail_on
+    adjust.finish(report)
+    report.fail_on, report.allow_unknown = chosen.fail_on, args.allow_unknown
     code = exit_code(report, chosen.fail_on, args.allow_unknown)
     body = getattr(module, "body", None)
     try:
@@ -197,6 +190,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"btfcheck: {error}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _silence_stdout()
+            print(f"btfcheck: no verdict: {error.filename or 'stdout'}: {error.strerror}", file=sys.stderr)
+            return InputError.exit_code
         print(f"btfcheck: internal error: {type(error).__name__}: {error}; please report", file=sys.stderr)
         if any(w.startswith("-v") or w == "--verbose" for w in words):
             import traceback

@@ -106,6 +106,10 @@ class Image:
         except struct.error:
             raise self.error(f"cut off at byte {self.size}, {offset} wanted") from None
 
+    def raw(self, offset: int, size: int) -> memoryview:
+        """Bytes of the file as they stand there; InputError when they are not all there."""
+        return self._part(offset, size, "file")
+
     # -- sections ---------------------------------------------------------------------------------------
 
     @cached_property
@@ -492,12 +496,14 @@ class Relocations:
 
 # -- separate debug files -------------------------------------------------------------------------------
 
+_INSTALLED_MODULE = re.compile(r"/(?P<path>lib/modules/[^/]+/.+\.ko)(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _HEX = re.compile(r"[0-9a-f]{4,}")
 
 
 def debug_file_candidates(image: Image, roots: tuple[str, ...] = DEBUG_ROOTS) -> list[str]:
     """Where the separate debug file of `image` may lie, in the order in which gdb looks: by build id below
-    each root, then by `.gnu_debuglink` beside the file, in `.debug/`, and below each root."""
+    each root, then by `.gnu_debuglink` beside the file, in `.debug/`, and below each root; for a kernel module at last
+    under its own path below each root, as Debian has it, and with .debug behind it."""
     places = by_build_id(image.build_id, roots)
     if image.debuglink:
         name = image.debuglink[0]
@@ -505,6 +511,9 @@ def debug_file_candidates(image: Image, roots: tuple[str, ...] = DEBUG_ROOTS) ->
         places += [os.path.join(folder, name), os.path.join(folder, ".debug", name)]
         places += [os.path.join(root, folder.lstrip("/"), name) for root in roots]
     own = os.path.realpath(image.path)
+    if module := _INSTALLED_MODULE.search(own):
+        places += [os.path.join(root, usr + module["path"] + ending)
+                   for root in roots for usr in ("", "usr/") for ending in ("", ".debug")]  # fmt: skip
     return [p for p in dict.fromkeys(places) if os.path.realpath(p) != own]
 
 

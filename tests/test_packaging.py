@@ -92,11 +92,97 @@ def test_debian_rules(shell: Any, tmp_path: Path) -> None:
     assert "\ngate . " in shell(f"{make} execute_before_dh_strip").stdout
 
 
-def test_rpm_spec(shell: Any, tmp_path: Path) -> None:
-    spec = (ROOT / "packaging/kernel.spec.in").read_text()
-    (tmp_path / ".config").write_text(GOOD.read_text())
-    script = spec.split("%check\n")[1]
-    assert shell(script.replace(".config", ".config --no-probe", 1)).stdout.splitlines()[-1].startswith("gate . ")
+@pytest.mark.needs("dh", "dpkg-buildpackage")
+@pytest.mark.parametrize(("config", "code"), [(GOOD, 0), (BAD, 2)])
+def test_debian_package_is_built_with_it(config: Path, code: int, shell: Any, tmp_path: Path) -> None:
+    """debhelper itself runs the fragment: a sound configuration gives a package, another stops the build."""
+    debian = tmp_path / "linux/debian"
+    debian.mkdir(parents=True)
+    (debian.parent / ".config").write_text(config.read_text())
+    (debian / "changelog").write_text(
+        "linux-x (1) unstable; urgency=low\n\n  * x\n\n -- A <a@example.org>  Sat, 21 Nov 2026 12:00:00 +0000\n")
+    (debian / "control").write_text(
+        "Source: linux-x\nMaintainer: A <a@example.org>\nBuild-Depends: debhelper-compat (= 13)\n"
+        "Rules-Requires-Root: no\n\nPackage: linux-x\nArchitecture: any\nDescription: x\n x\n")
+    rules = debian / "rules"
+    rules.write_text(
+        f"#!/usr/bin/make -f\nBTFCHECK_ARGS = --no-probe\n%:\n\tdh $@\ninclude {ROOT}/packaging/debian.mk\n")
+    rules.chmod(0o755)
+    done = shell(f"cd {debian.parent} && dh build --no-parallel && dh binary --no-parallel")
+    assert (done.returncode != 0) == bool(code), done.stderr
+    assert ("error[BTF102]" in done.stdout) == bool(code)
+    assert bool(list(tmp_path.glob("*.deb"))) != bool(code)
+    assert ("\ngate . --no-probe --output text --output json:./btfcheck.json\n" in done.stdout) != bool(code)
+
+
+@pytest.mark.needs("rpmbuild")
+@pytest.mark.parametrize(("config", "code"), [(GOOD, 0), (BAD, 1)])
+def test_rpm_is_built_with_it(config: Path, code: int, shell: Any, tmp_path: Path) -> None:
+    """rpmbuild itself runs %check."""
+    top = tmp_path / "rpm"
+    (top / "BUILD").mkdir(parents=True)
+    (top / "BUILD/.config").write_text(config.read_text())
+    spec = top / "kernel.spec"
+    spec.write_text("Name: x\nVersion: 1\nRelease: 1\nSummary: x\nLicense: MIT\n"
+                    f"%include {ROOT}/packaging/kernel.spec.in\n%description\nx\n%install\n%files\n")
+    done = shell(f"rpmbuild -bi --nodeps --define '_topdir {top}' --define 'btfcheck_args --no-probe' {spec}")
+    assert done.returncode == code, done.stderr
+    assert ("error[BTF102]" in done.stdout) == bool(code)
+    assert ("\ngate . --no-probe" in done.stdout) != bool(code)
+
+
+def test_kernelci_takes_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """KCIDB's own library reads what the converter makes of a report with every status in it."""
+    from kcidb_io.schema import LATEST
+
+    from btfcheck import cli
+
+    report = tmp_path / "report.json"
+    cli.main(["check", str(BAD), "--no-probe", "--output", f"json:{report}"])
+    outcomes = json.loads(report.read_text())
+    outcomes["outcomes"] += [outcomes["outcomes"][0] | {"status": s} for s in ("ok", "skip", "unknown", "error")]
+    argv = [sys.executable, str(ROOT / "packaging/kernelci"), "mylab", "mylab:build-1"]
+    done = subprocess.run(argv, input=json.dumps(outcomes), capture_output=True, text=True, check=True)
+    made = LATEST.validate(json.loads(done.stdout))
+    status = {(t["path"], t["status"]) for t in made["tests"]}
+    assert ("btfcheck.btf102", "FAIL") in status
+    assert {s for _, s in status} == {"PASS", "FAIL", "SKIP", "MISS", "ERROR"}
+    assert len({t["id"] for t in made["tests"]}) == len(outcomes["outcomes"])
+    capsys.readouterr()
+
+
+SCHEMAS = {"packaging/github-workflow.yml": "github-workflows", "action.yml": "github-actions",
+           "packaging/gitlab-ci.yml": "gitlab-ci"}
+
+
+@pytest.mark.parametrize("path", SCHEMAS)
+def test_the_published_schema_takes_it(path: str) -> None:
+    """The schemas that GitHub's and GitLab's users check with, as check-jsonschema carries them."""
+    argv = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{SCHEMAS[path]}", str(ROOT / path)]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_workflow_gives_the_action_what_it_takes() -> None:
+    workflow = yaml.safe_load((ROOT / "packaging/github-workflow.yml").read_text())
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    _, step, upload = workflow["jobs"]["btfcheck"]["steps"]
+    assert set(step["with"]) <= set(action["inputs"])
+    assert upload["with"]["sarif_file"] == action["inputs"]["sarif"]["default"]
+
+
+@pytest.mark.parametrize(("verb", "path"), [
+    ("validate-manifest", ".pre-commit-hooks.yaml"), ("validate-config", "packaging/pre-commit-config.yaml"),
+])  # fmt: skip
+def test_pre_commit_itself_takes_it(verb: str, path: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "pre_commit", verb, str(ROOT / path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_hook_that_is_configured_exists() -> None:
+    (repo,) = yaml.safe_load((ROOT / "packaging/pre-commit-config.yaml").read_text())["repos"]
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    assert [h["id"] for h in repo["hooks"]] == [hook["id"]]
 
 
 @pytest.mark.needs("make")

@@ -18,7 +18,7 @@ VERBS: dict[str, str] = {
     "check": "judge a .config and the toolchain, before the build",
     "matrix": "which combinations of Rust, BTF, LTO and pahole are allowed, and which are safe",
     "rules": "list the rules",
-    "explain": "explain a rule, a Kconfig symbol, or the messages of a log",
+    "explain": "explain a rule, a Kconfig symbol, a type of a built file, or the messages of a log",
     "scan": "find Rust in the debug information of C units, after the build",
     "encode": "run pahole as the kernel's build would, and judge what comes out",
     "validate": "the kernel's own verdict on BTF, for any kernel release",

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from btfcheck.commands.files import write_beside
-from btfcheck.lint.waivers import KNOWN, baseline
+from btfcheck.files import write_whole
+from btfcheck.lint.policy import KNOWN
+from btfcheck.lint.waivers import baseline
 from btfcheck.model import InputError, Report, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +39,11 @@ def run(args: argparse.Namespace, console: Console) -> Report:  # noqa: ARG001
         raise UsageError("baseline: `write BASELINE REPORT.json...` is expected")
     target, *reports = paths
     findings = [finding for path in reports for finding in _findings(path)]
-    write_beside(target, baseline(findings).encode("utf-8"), "baseline write")
+    try:
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        write_whole(target, baseline(findings).encode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"baseline write {target}: {error.strerror or error}") from error
     return Report("baseline", data={"baseline": {"path": target, "findings": len(findings)}})
 
 

@@ -23,11 +23,12 @@ class Console:
     """stderr for a verb. `style` is that of stdout.
 
     `streaming` is true when stdout shows text: then `part` prints results at once, and
-    the final text leaves them out.
+    the final text leaves them out. `adjust` is what a policy makes of an outcome.
     """
 
-    def __init__(self, style: Style, streaming: bool) -> None:
+    def __init__(self, style: Style, streaming: bool, adjust: Callable[[Outcome], Outcome] | None = None) -> None:
         self.style = style
+        self._adjust = adjust or (lambda outcome: outcome)
         self.streaming = streaming
         self.shown: set[int] = set()
         self._progress: Any = None
@@ -54,7 +55,7 @@ class Console:
             return
         from btfcheck.formats.text import blocks
 
-        outcomes = list(outcomes)
+        outcomes = [self._adjust(outcome) for outcome in outcomes]
         self.shown.update(id(o) for o in outcomes)
         text = "".join(f"{line}\n" for line in [*lines, *blocks(outcomes, self.style)])
         if text:
@@ -68,9 +69,9 @@ class Console:
             yield _ignore
             return
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
                    TextColumn("{task.fields[doing]}"))
         with Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=total, doing="")

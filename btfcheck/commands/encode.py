@@ -2,31 +2,33 @@
 """Encode BTF as a kernel's build would, and judge what comes out: is it there, whole, accepted, complete.
 
 FILE is a vmlinux or a module with debug information; it is never written to. Each --pahole runs with the flags
-that the kernel release's Kbuild passes to that version; its output is validated for that release and compared
-with the debug information: what leaked in from Rust, what of C's was lost. With --btf nothing is encoded, and
-the BTF that is there is judged.
+that the kernel release's Kbuild passes to that version; from 7.0 on the resolve_btfids that RESOLVE_BTFIDS=PATH
+names then finishes the BTF, as in the build. The output is validated for that release and compared with the debug
+information: what leaked in from Rust, what of C's was lost. With --btf nothing is encoded, and the BTF that is
+there is judged.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from btfcheck.btf import judge as judging
 from btfcheck.btf import source
-from btfcheck.btf.format import Machine
+from btfcheck.btf.format import Btf, Machine
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.commands import split_variables
-from btfcheck.commands.files import write_beside
+from btfcheck.files import write_whole
 from btfcheck.formats.style import printable
 from btfcheck.gate import differences, judge
 from btfcheck.gate import encode as encoding
 from btfcheck.gate.encode import WHOLE, Encoding
+from btfcheck.gate.finish import Finished, applies, finish
 from btfcheck.gate.judge import About
 from btfcheck.gate.subject import Subject
 from btfcheck.image import DEBUG_ROOTS
@@ -34,7 +36,7 @@ from btfcheck.model import Fact, InputError, Outcome, Report, Severity, Status, 
 from btfcheck.release import Release, stated
 from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
-from btfcheck.toolchain.tools import resolve, show, split
+from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
 from btfcheck.trace.compare import Comparison, names
 from btfcheck.trace.unencoded import NO_NAME, REGISTER
 
@@ -46,6 +48,7 @@ WORDS = "FILE [VAR=VALUE]..."
 EXAMPLES = """\
   btfcheck encode vmlinux --pahole pahole --pahole ~/pahole-1.30/pahole
   btfcheck encode drivers/net/foo.ko --base vmlinux --kernel 6.12
+  btfcheck encode vmlinux RESOLVE_BTFIDS=tools/bpf/resolve_btfids/resolve_btfids
   btfcheck encode vmlinux --btf embedded
   btfcheck encode vmlinux --btf vmlinux.btf --kernel 6.12 --output json | jq .encodings
 """
@@ -170,15 +173,18 @@ class Work:
 
         return {rule.id: rule.fix for rule in load(stages=("encode",)).rules.values()}
 
-    @cached_property
-    def lang_exclude(self) -> bool | None:
-        """CONFIG_PAHOLE_HAS_LANG_EXCLUDE of --config, None without one."""
+    def setting(self, name: str) -> bool | None:
+        """Whether --config has CONFIG_name=y, None without one."""
         if not self.args.config:
             return None
         from btfcheck.config import read
 
-        fact = read(self.args.config).get("PAHOLE_HAS_LANG_EXCLUDE")
+        fact = read(self.args.config).get(name)
         return fact is not None and fact.value == "y"
+
+    @cached_property
+    def lang_exclude(self) -> bool | None:
+        return self.setting("PAHOLE_HAS_LANG_EXCLUDE")
 
     def about(self, label: str, facts: tuple[Fact, ...] = ()) -> About:
         return About(self.subject.path, self.subject.name, self.release, label, self.fixes, facts)
@@ -207,19 +213,66 @@ class Work:
         )  # fmt: skip
         about = self.about(made.label, (fact,))
         outcomes = judge.of_run(about, made)
-        checked = found = None
+        verdict = found = finished = None
         if made.out == WHOLE and made.done.ok:
             checked = self.checked(made.btf)
-            outcomes.append(judge.of_verdict(about, checked.verdict))
+            finished = self.finished(made, limits)
+            if isinstance(finished, Finished) and finished.ok:
+                verdict = self.checked(finished.btf, finished.base).verdict
+            else:
+                verdict = checked.verdict
+            outcomes += judge.of_finish(about, finished)
+            outcomes.append(judge.of_verdict(about, verdict, finished))
             found = self.compared(checked, made, limits)
             outcomes += differences.of_comparison(about, found) if found else []
-        row = judge.data(self.subject.path, about, made, checked.verdict if checked else None, found)
         report.outcomes += outcomes
-        report.data["encodings"].append(row)
-        if self.args.keep and made.btf:
-            number = made.label.partition(" (")[0].replace(" ", "-")
-            write_beside(os.path.join(self.args.keep, f"{self.subject.name}.{number}.btf"), made.btf, "--keep")
+        report.data["encodings"].append(judge.data(self.subject.path, about, made, verdict, found, finished))
+        if self.args.keep:
+            self.keep(made, finished)
         return made
+
+    def keep(self, made: Encoding, finished: Finished | str | None) -> None:
+        """--keep: what came out, under names that tell by what."""
+        number = made.label.partition(" (")[0].replace(" ", "-")
+        parts = {"btf": made.btf}
+        if isinstance(finished, Finished):
+            parts |= {"finished.btf": finished.btf, "finished.base.btf": finished.base or b""}
+        for ending, data in parts.items():
+            if data:
+                self.keep_one(f"{self.subject.name}.{number}.{ending}", data)
+
+    def keep_one(self, name: str, data: bytes) -> None:
+        path = os.path.join(self.args.keep, name)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # modules are named with their directories
+            write_whole(path, data)
+        except OSError as error:
+            raise UsageError(f"--keep {path}: {error.strerror or error}") from error
+
+    def finished(self, made: Encoding, limits: Mapping[str, Any]) -> Finished | str | None:
+        """What the RESOLVE_BTFIDS that was given makes of it, or why that cannot be told; None where that release's
+        build lets it change no BTF. Without one it is "", which is no error."""
+        if not applies(self.release):
+            return None
+        tools = resolve(self.variables)
+        if tools.origins["RESOLVE_BTFIDS"] == DEFAULT:
+            return ""
+        words = (*made.flags.resolve_btfids, *(("--fatal_warnings",) if self.setting("WERROR") else ()))
+        try:
+            return finish(
+                self.subject.image, made.btf, tools.commands["RESOLVE_BTFIDS"], words, base=self.base_path,
+                own=self.own, timeout=limits["timeout"], memory=limits["memory"],
+            )  # fmt: skip
+        except InputError as error:
+            return str(error)
+
+    def own(self) -> Btf | None:
+        """The types of the BTF that the file has already."""
+        try:
+            read = source.read(self.subject.path)
+        except InputError:
+            return None
+        return self.checked(read.data, read.distilled).btf
 
     def flags(self, command: tuple[str, ...], version: int) -> Flags:
         """Those of the tree, where one is given, else those of the release."""
@@ -231,12 +284,12 @@ class Work:
         return flags(self.release, version, module=self.subject.module, external=external,
                      lang_exclude=self.lang_exclude)
 
-    def checked(self, btf: bytes) -> Checked:
-        """The kernel's verdict on BTF that was made for this file."""
+    def checked(self, btf: bytes, distilled: bytes | None = None) -> Checked:
+        """The kernel's verdict on BTF that was made for this file, perhaps on a distilled base."""
         path = MODULE if self.subject.module else VMLINUX
         image = self.subject.image
         machine = Machine("little" if image.little else "big", image.bits // 8)
-        return judging.judge(btf, rules_for(self.release), path, self.base, machine)
+        return judging.judge(btf, rules_for(self.release), path, self.base, machine, distilled=distilled)
 
     def compared(self, checked: Checked, made: Encoding | None, limits: dict[str, Any]) -> Comparison | None:
         """BTF against DWARF. What pahole says with -V is asked for only when functions are missing."""
@@ -288,6 +341,8 @@ def row_lines(rows: list[dict[str, Any]], style: Style) -> Iterator[str]:
                       ("became void", "void"), ("functions lost", "lost_functions"),
                       ("left out on purpose", "left_out"), ("with misplaced arguments", "misplaced_arguments"))
             parts += [f"{row[key]} {words}" for words, key in counts if row[key]] or ["nothing leaked, nothing lost"]
+        if "resolve_btfids" in row:
+            parts.append("finished by resolve_btfids")
         if row.get("cpu") is not None:
             parts.append(f"{row['cpu']} s CPU")
         name = printable(row["pahole"])

@@ -1,40 +1,34 @@
 # SPDX-License-Identifier: MIT
 """Judge a built kernel: one verdict on its configuration, its debug information and its BTF.
 
-Takes a build directory, an unpacked debug package, or a vmlinux and the directory of its modules. Runs check
-(configuration and tools, where a configuration is found), scan (Rust in C units), validate (does the kernel take
-the BTF, of modules on that vmlinux), compares each file's BTF with its debug information, and encodes where
-asked, or where a file has debug information and no BTF.
+Takes a build directory, an unpacked debug package, a vmlinux and the directory of its modules, or an installed
+kernel, whose boot image and stripped modules are paired with their debug files by build id. Runs check (configuration
+and tools, where a configuration is found; the tools of this machine count for a build directory, or with VAR=VALUE),
+scan (Rust in C units), validate (does the kernel take the BTF, of modules on that vmlinux), compares each file's BTF
+with its debug information, and encodes where asked, or where a file has debug information and no BTF.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from btfcheck.btf import source
 from btfcheck.btf.releases import rules_for
-from btfcheck.btf.split import Base
-from btfcheck.btf.verify import MODULE, VMLINUX, Checked, check
+from btfcheck.btf.verify import VMLINUX, check
 from btfcheck.commands import encode as encoding
-from btfcheck.commands import scan as scanning
 from btfcheck.commands import split_variables
-from btfcheck.commands.validate import Judged, Kernel
-from btfcheck.dwarf.leaks import scan
+from btfcheck.commands.examination import Task, examine, fixes
 from btfcheck.formats.style import printable
-from btfcheck.gate import differences, judge
 from btfcheck.gate.cache import Cache, Found
-from btfcheck.gate.judge import About
+from btfcheck.gate.places import Kernel, Place, debug_vmlinux, find_config, kernel, locate
 from btfcheck.gate.pool import each, executor
-from btfcheck.gate.subject import Subject
-from btfcheck.image import DEBUG_ROOTS
+from btfcheck.gate.stale import is_build, staleness
+from btfcheck.gate.subject import released
 from btfcheck.model import InputError, Location, Outcome, Report, Severity, Status, UsageError
 from btfcheck.release import Release, stated
-from btfcheck.release import parse as parse_release
-from btfcheck.trace.compare import names
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -49,6 +43,7 @@ EXAMPLES = """\
   btfcheck gate --installed 6.12.117+deb12-amd64
 """
 
+_SHOWN = 10  # names that stand for many
 _OPTIONS = ("kernel", "config", "no_probe", "encode", "timeout", "memory", "keep", "jobs", "debug_root", "tree")
 
 
@@ -74,194 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     encoding.add_limits(parser)
 
 
-class Task(NamedTuple):
-    """One file, and all that its result depends on; it travels to worker processes.
-
-    `base` is the vmlinux of a module, `refused` that the kernel refuses that one's BTF, `uname` what it calls
-    itself, `btf` whether it has BTF; `wants_btf` tells that the configuration asks for BTF.
-    """
-
-    path: str
-    name: str
-    base: str
-    release: str
-    uname: str
-    btf: bool
-    refused: bool
-    wants_btf: bool
-    paholes: tuple[tuple[str, ...], ...]
-    variables: tuple[tuple[str, str], ...]
-    options: tuple[tuple[str, Any], ...]
-
-    @property
-    def args(self) -> argparse.Namespace:
-        return argparse.Namespace(**dict(self.options))
-
-
-# -- one file, in a worker ------------------------------------------------------------------------------------
-
-
-def examine(task: Task) -> Found:
-    """Everything that is to say of one file. Never raises for what the file holds."""
-    try:
-        return _Examination(task).run()
-    except InputError as error:
-        return Found((Outcome("BTF401", Status.ERROR, Severity.ERROR, task.name, str(error)),))
-
-
-@lru_cache(2)
-def _base(path: str, stamp: tuple[int, ...]) -> Base:  # noqa: ARG001 (a changed vmlinux is another one)
-    read = source.read(path)
-    return Base(read.data, read.machine)
-
-
-@lru_cache(2)
-def _names(path: str, stamp: tuple[int, ...], release: Release) -> frozenset[tuple[str, str]]:
-    btf = _base(path, stamp).checked(rules_for(release)).btf
-    return names(btf) if btf else frozenset()
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
-
-
-@lru_cache(1)
-def _fixes() -> dict[str, str]:
-    from btfcheck.lint.rules import load
-
-    return {rule.id: rule.fix for rule in load(stages=("encode", "dwarf", "btf")).rules.values()}
-
-
-@lru_cache(4)
-def _against(
-    config: str | None, no_probe: bool, kernel: str, variables: tuple[tuple[str, str], ...], vmlinux: str
-) -> scanning.Against:
-    """The pahole and the release that scans are judged for: those of the configuration, if there is one."""
-    args = argparse.Namespace(pahole_version=[], config=config, no_probe=no_probe, kernel=kernel)
-    return scanning.Against(args, dict(variables), [vmlinux])
-
-
-class _Examination:
-    """The stages of one file."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.args = task.args
-        self.release = parse_release(task.release)
-        self.outcomes: list[Outcome] = []
-        self.files: list[dict[str, Any]] = []
-        self.verdicts: list[dict[str, Any]] = []
-        self.encodings: list[dict[str, Any]] = []
-        self.compared = False
-
-    def run(self) -> Found:
-        task = self.task
-        self.scan()
-        subject: Subject | None = None
-        try:
-            subject = Subject(task.path, task.name, roots=(*self.args.debug_root, *DEBUG_ROOTS))
-        except InputError:
-            subject = None  # a boot image: its BTF can be judged, not more
-        if subject is not None:
-            self.belongs(subject)
-        checked = self.validate()
-        if subject is not None and checked is not None:
-            self.compare(subject, checked)
-        if subject is not None and (self.args.encode or (checked is None and task.wants_btf)):
-            self.encode(subject, asked=self.args.encode)
-        if subject is not None:
-            subject.close()
-        return Found(tuple(self.outcomes), tuple(self.files), tuple(self.verdicts), tuple(self.encodings),
-                     self.compared)
-
-    def about(self, label: str) -> About:
-        return About(self.task.path, self.task.name, self.release, label, _fixes())
-
-    def scan(self) -> None:
-        task = self.task
-        result = scan(task.path, roots=(*self.args.debug_root, *DEBUG_ROOTS))
-        if result.status == "error" and not task.base and not source.is_module_name(task.path):
-            return  # a boot image has no debug information
-        against = _against(self.args.config, self.args.no_probe, task.release, task.variables,
-                           task.base or task.path)
-        self.outcomes += against.outcomes(result, task.name)
-        self.files.append(scanning.file_data(result, against.cases if result.rust else ()))
-
-    def belongs(self, subject: Subject) -> None:
-        """BTF531: is a module of the same build as vmlinux?"""
-        task = self.task
-        if not task.base:
-            return
-        about = self.about("the module")
-        if subject.vermagic and task.uname and subject.vermagic != task.uname:
-            self.outcomes.append(about.outcome(
-                "BTF531", Status.FINDING, Severity.ERROR, f"built for {subject.vermagic}, vmlinux is {task.uname}"))
-        else:
-            self.outcomes.append(about.ok("BTF531"))
-
-    def validate(self) -> Checked | None:
-        """The kernel's verdict on the BTF in the file; None when there is none, or none that counts."""
-        task = self.task
-        try:
-            read = source.read(task.path)
-        except source.NoBtfError:
-            self.without_btf()
-            return None
-        rule = "BTF532" if task.base else "BTF533"
-        self.outcomes.append(self.about("BTF").ok(rule, Severity.WARNING if task.base else Severity.ERROR))
-        if task.refused and task.base:
-            message = "the kernel refuses the BTF of vmlinux, and with it that of every module"
-            self.outcomes.append(Outcome("BTF401", Status.SKIP, Severity.ERROR, task.name, message))
-            return None
-        read = read._replace(kind=MODULE if task.base else VMLINUX)
-        base = _base(task.base, _stamp(task.base)) if task.base else None
-        judged = Judged(read, task.name, base, argparse.Namespace(first=False))
-        judged.judge(Kernel(self.release))
-        self.outcomes += judged.outcomes
-        self.verdicts += judged.data
-        return next(iter(judged.known.values()), None)
-
-    def without_btf(self) -> None:
-        """BTF532, BTF533."""
-        task, about = self.task, self.about("BTF")
-        if task.base and task.btf:
-            message = "vmlinux has BTF and this module has none"
-            self.outcomes.append(about.outcome("BTF532", Status.FINDING, Severity.WARNING, message))
-        elif not task.base and task.wants_btf:
-            message = "CONFIG_DEBUG_INFO_BTF=y, and vmlinux has none"
-            self.outcomes.append(about.outcome("BTF533", Status.FINDING, Severity.ERROR, message))
-
-    def compare(self, subject: Subject, checked: Checked) -> None:
-        about = self.about("the BTF in the file")
-        task = self.task
-        below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
-        found = subject.compare(checked.btf, self.release, below) if checked.btf and checked.complete else None
-        if found is None:
-            why = "no debug information to compare with" if checked.complete else "its BTF cannot be read as a whole"
-            self.outcomes.append(about.outcome("BTF514", Status.SKIP, Severity.NOTE, why))
-            return
-        self.compared = True
-        self.outcomes = differences.settled(self.outcomes, found)
-        self.outcomes += differences.of_comparison(about, found)
-        self.encodings.append(judge.data(task.path, about, None, checked.verdict, found))
-
-    def encode(self, subject: Subject, asked: bool) -> None:
-        """With every pahole; unasked only where pahole may be run and there is something to encode."""
-        task = self.task
-        if subject.debug is None or (self.args.no_probe and not asked):
-            return
-        if task.base and not task.btf:
-            return  # no base to encode on
-        args = argparse.Namespace(**{**vars(self.args), "kernel": task.release, "base": task.base or None})
-        work = encoding.Work(args, dict(task.variables), subject)
-        report = Report("gate", data={"encodings": []})
-        for command in task.paholes:
-            work.encode(command, report)
-        self.outcomes += report.outcomes
-        self.encodings += report.data["encodings"]
-
-
 # -- the whole build --------------------------------------------------------------------------------------------
 
 
@@ -272,38 +79,60 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     inputs, variables = split_variables(args.words)
     if args.no_probe and args.encode:
         raise UsageError("gate: --encode runs pahole, --no-probe forbids it")
-    vmlinux, modules, root = locate(inputs, args)
-    release, uname = identity(vmlinux, args.kernel)
-    report = Report("gate", data={"files": [], "verdicts": [], "encodings": [], "build": {"vmlinux": vmlinux}})
-    config = args.config or find_config(vmlinux, root)
-    wants = _check(config, args, variables, report, console)
-    if config:
-        report.outcomes += stale(vmlinux, config)
-    first = _task(vmlinux, release, uname, args, variables, config, wants)
-    tasks = [first, *(first._replace(path=path, name=os.path.relpath(path, root), base=vmlinux) for path in modules)]
-    report.data["build"] |= {
-        "modules": len(modules), "release": str(release), "config": config or "", "uname": uname,
-    }  # fmt: skip
+    report = Report("gate", data={"files": [], "verdicts": [], "encodings": [], "build": {}})
+    tasks, strangers = _tasks(inputs, args, variables, report, console)
     cache = Cache(args.cache, args.rehash) if args.cache else None
-    with console.progress("gating", sum(_weight(t) for t in tasks)) as advance:
-        for task, found in _examined(tasks, cache, args):
+    bare: list[str] = []
+    keys, known = _known(tasks, cache)
+    todo = [task for task in tasks if task not in known]
+    with console.progress("gating", sum(map(_weight, todo))) as advance:
+        for task, found in _examined(tasks, known, args):
+            if cache and task not in known and not any(o.status is Status.ERROR for o in found.outcomes):
+                cache.put(keys[task], found)
             report.outcomes += found.outcomes
-            report.data["files"] += found.files
-            report.data["verdicts"] += found.verdicts
-            report.data["encodings"] += found.encodings
-            report.data["build"]["compared"] = report.data["build"].get("compared", 0) + found.compared
+            for key in ("files", "verdicts", "encodings"):
+                report.data[key] += getattr(found, key)
+            report.data["build"]["compared"] += found.compared
+            strangers += found.strangers
+            bare += [task.name for o in found.outcomes if o.rule == "BTF514" and o.status is Status.SKIP]
             console.part(found.outcomes)
-            advance(_weight(task), task.name)
+            advance(0 if task in known else _weight(task), task.name)
     if cache and cache.problem:
         console.info(f"btfcheck: results are not kept: {cache.problem}")
     if cache:
         report.data["build"]["cached"] = cache.hits
+    unseen = _without_debug(bare, strangers, len(tasks), tasks[0].roots)
+    report.outcomes += unseen
+    console.part(unseen)
     console.part([], body(report, console.style))
     if not report.data["verdicts"] and not report.data["encodings"] and not any(
         o.status in (Status.FINDING, Status.ERROR) for o in report.outcomes
     ):
-        report.nothing = f"{vmlinux} has no BTF, and nothing asks for it"
+        report.nothing = f"{tasks[0].path} has no BTF, and nothing asks for it"
     return report
+
+
+def _tasks(
+    inputs: list[str], args: argparse.Namespace, variables: dict[str, str], report: Report, console: Console
+) -> tuple[list[Task], list[str]]:
+    """(what is to be done, debug files of other builds); the report gets what is known of the build before that."""
+    place = locate(inputs, args.installed, args.root, args.debug_root)
+    vmlinux = place.vmlinux
+    about, release = identity(vmlinux, args.kernel, args.config)
+    config = args.config or find_config(vmlinux, place.root, about.uname) or _inside(vmlinux)
+    foreign = not (is_build(vmlinux) or variables)
+    wants = _check(config, args, variables, foreign, report, console)
+    report.outcomes += staleness(vmlinux, config, about, place.modules, fixes().get("BTF530", ""))
+    console.part(report.outcomes)
+    debug, strangers = debug_vmlinux(vmlinux, about, place.roots) if about.bare else ("", [])
+    first = _task(place, about, release, debug, args, variables, config, wants, foreign)
+    modules = [first._replace(path=path, name=os.path.relpath(path, place.root), base=vmlinux, boot=False)
+               for path in place.modules]  # fmt: skip
+    report.data["build"] = {
+        "vmlinux": vmlinux, "modules": len(modules), "release": str(release), "config": config or "",
+        "uname": about.uname, "debug": debug, "compared": 0,
+    }  # fmt: skip
+    return [first, *modules], strangers
 
 
 def _weight(task: Task) -> int:
@@ -314,41 +143,60 @@ def _weight(task: Task) -> int:
         return 0
 
 
-def _examined(tasks: list[Task], cache: Cache | None, args: argparse.Namespace) -> Iterator[tuple[Task, Found]]:
-    """The results in the order of the tasks; those that the cache has are not computed."""
-    keys = {task: cache.key(_inputs(task), task) for task in tasks} if cache else {}
-    known = {task: found for task, key in keys.items() if cache and (found := cache.get(key))}
+def _known(tasks: list[Task], cache: Cache | None) -> tuple[dict[Task, str], dict[Task, Found]]:
+    """(the name of each result in the cache, the results that it has)"""
+    if cache is None:
+        return {}, {}
+    tools = _tools(tasks[0])
+    keys = {task: cache.key([*_files(task), *tools], task) for task in tasks}
+    return keys, {task: found for task, key in keys.items() if (found := cache.get(key))}
+
+
+def _examined(
+    tasks: list[Task], known: dict[Task, Found], args: argparse.Namespace
+) -> Iterator[tuple[Task, Found]]:
+    """The results in the order of the tasks; those that are known are not computed."""
     todo = [task for task in tasks if task not in known]
     with executor(args.executor, min(args.jobs, len(todo))) as pool:
         fresh = each(pool, examine, todo)
         for task in tasks:
-            if task in known:
-                yield task, known[task]
-                continue
-            _, found = next(fresh)
-            if cache and not any(o.status is Status.ERROR for o in found.outcomes):
-                cache.put(keys[task], found)
-            yield task, found
+            yield (task, known[task]) if task in known else next(fresh)
 
 
-def _inputs(task: Task) -> list[str]:
-    """The files that a result depends on."""
-    return [path for path in (task.path, task.base, task.args.config or "") if path]
+def _files(task: Task) -> list[str]:
+    """The files of the kernel that a result depends on."""
+    return [path for path in (task.path, task.base, task.debug, task.args.config) if path]
+
+
+def _tools(task: Task) -> list[str]:
+    """The programs and scripts that may have a part in every result."""
+    from btfcheck.toolchain.tools import find, split
+
+    programs = [] if task.args.no_probe else [command[0] for command in task.paholes if command]
+    programs += split(dict(task.variables).get("RESOLVE_BTFIDS", ""))[:1]
+    tree = task.args.tree
+    scripts = [os.path.join(tree, "scripts", name) for name in ("pahole-flags.sh", "Makefile.btf")] if tree else []
+    return scripts + [os.path.realpath(place) if (place := find(name)[0]) else name for name in programs]
 
 
 def _task(
-    vmlinux: str, release: Release, uname: str, args: argparse.Namespace, variables: dict[str, str],
-    config: str | None, wants: bool,
+    place: Place, about: Kernel, release: Release, debug: str, args: argparse.Namespace, variables: dict[str, str],
+    config: str | None, wants: bool, foreign: bool,
 ) -> Task:
     """The task for vmlinux itself; those of the modules differ in path, name and base."""
-    from btfcheck.toolchain.tools import resolve, split
+    from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
 
-    btf, refused = _own_btf(vmlinux, release)
+    tools = resolve(variables)
+    if tools.origins["RESOLVE_BTFIDS"] != DEFAULT:  # the environment does not travel to a farm
+        variables = {**variables, "RESOLVE_BTFIDS": show(tools.commands["RESOLVE_BTFIDS"])}
+    btf, refused = _own_btf(place.vmlinux, release)
     options = {name: getattr(args, name) for name in _OPTIONS}
-    options |= {"config": config, "jobs": 1, "external": False, "debug_root": tuple(args.debug_root)}
+    options |= {"config": config, "jobs": 1, "external": False, "debug_root": place.roots,
+                "foreign": foreign and not (args.encode or args.pahole)}  # fmt: skip
     return Task(
-        vmlinux, os.path.basename(vmlinux), "", str(release), uname, btf, refused, wants,
-        tuple(split(c) for c in args.pahole) or (resolve(variables).commands["PAHOLE"],),
+        place.vmlinux, os.path.basename(place.vmlinux), "", str(release), about.uname, btf, refused, wants,
+        about.boot or bool(debug), debug, place.roots,
+        tuple(split(c) for c in args.pahole) or (tools.commands["PAHOLE"],),
         tuple(sorted(variables.items())), tuple(sorted(options.items())),
     )  # fmt: skip
 
@@ -363,108 +211,74 @@ def _own_btf(vmlinux: str, release: Release) -> tuple[bool, bool]:
     return True, not verdict.accepted
 
 
-def identity(vmlinux: str, kernel: str | None) -> tuple[Release, str]:
-    """(the release to judge for, what vmlinux calls itself). Raises InputError when nothing tells."""
-    release: Release | None = None
-    uname = ""
-    try:
-        subject = Subject(vmlinux)
-        release, uname = subject.release, subject.uname
-        subject.close()
-    except InputError:
-        release = source.read(vmlinux).release
-    if kernel:
-        release = stated(kernel)
+def identity(vmlinux: str, wanted: str | None, config: str | None) -> tuple[Kernel, Release]:
+    """(what vmlinux says of itself, the release to judge for). Raises InputError when nothing tells."""
+    from btfcheck.config import read
+
+    about = kernel(vmlinux)
+    release = stated(wanted) if wanted else about.release
+    if release is None and config:
+        release = released(read(config).release)
     if release is None:
         raise InputError(f"{vmlinux}: which kernel release it is is not known: give --kernel")
-    return release, uname
+    return about, release
 
 
-def locate(inputs: Sequence[str], args: argparse.Namespace) -> tuple[str, list[str], str]:
-    """(vmlinux, its modules, the directory that they are named from). Raises UsageError and InputError."""
-    if args.installed:
-        if inputs:
-            raise UsageError("gate: --installed or a build, not both")
-        vmlinux, folder = source.installed(args.installed, args.root)
-        return vmlinux, _modules(folder), folder
-    if len(inputs) > 2:
-        raise UsageError(f"gate: a build directory, or vmlinux and the directory of its modules: {' '.join(inputs)}")
-    first = inputs[0] if inputs else "."
-    if not os.path.isdir(first):
-        folder = inputs[1] if len(inputs) == 2 else ""
-        if folder and not os.path.isdir(folder):
-            raise InputError(f"{folder}: no directory of modules")
-        return first, _modules(folder) if folder else [], folder
-    if len(inputs) == 2:
-        raise UsageError(f"gate: {first} is a directory; with a directory of modules, vmlinux is to be named")
-    return _vmlinux_below(first), _modules(first), first
+def _inside(vmlinux: str) -> str | None:
+    """vmlinux itself, where it has its configuration inside (CONFIG_IKCONFIG)."""
+    from btfcheck.config import read
 
-
-def _modules(folder: str) -> list[str]:
-    return [path for path in source.files_below(folder) if source.is_module_name(path)]
-
-
-def _vmlinux_below(folder: str) -> str:
-    """The vmlinux of a build directory, or the only one of an unpacked package."""
-    own = os.path.join(folder, "vmlinux")
-    if os.path.isfile(own):
-        return own
-    found = [p for p in source.files_below(folder) if os.path.basename(p).startswith("vmlinux") and _is_elf(p)]
-    if len(found) != 1:
-        told = "several: " + ", ".join(found[:4]) if found else "none"
-        raise InputError(f"{folder}: one vmlinux is wanted, there is {told}" if not found
-                         else f"{folder}: one vmlinux is wanted, there are {told}; name it")
-    return found[0]
-
-
-def _is_elf(path: str) -> bool:
     try:
-        with open(path, "rb") as stream:
-            return stream.read(4) == b"\x7fELF"
-    except OSError:
-        return False
+        read(vmlinux)
+    except InputError:
+        return None
+    return vmlinux
 
 
-def find_config(vmlinux: str, root: str) -> str | None:
-    """The configuration beside a build, or of the installed release."""
-    folder, name = os.path.split(vmlinux)
-    release = name.partition("-")[2]
-    places = [os.path.join(folder, ".config"), os.path.join(root or folder, ".config")]
-    if release:
-        places += [os.path.join(folder, f"config-{release}"), f"/boot/config-{release}"]
-    return next((p for p in places if os.path.isfile(p)), None)
+def _without_debug(bare: list[str], strangers: list[str], files: int, roots: tuple[str, ...]) -> list[Outcome]:
+    """BTF534 and BTF535: what was not compared, told once for all files."""
+    name, note, warning = "debug information", Severity.NOTE, Severity.WARNING
+    gone, other = Outcome("BTF534", Status.OK, note, name), Outcome("BTF535", Status.OK, warning, name)
+    if bare:
+        gone = gone._replace(
+            status=Status.UNKNOWN, notes=_few(bare),
+            message=f"{len(bare)} of {files} files have no debug information: whether Rust's types are in their BTF, "
+                    "and all of C's, was not looked at",
+            missing=(f"the debug package of this very build, below {', '.join(roots)} or --debug-root DIR",),
+        )  # fmt: skip
+    if strangers:
+        other = other._replace(
+            status=Status.FINDING, notes=_few(strangers), locations=(Location(strangers[0]),),
+            message=f"{len(strangers)} debug files are of another build: their build ids are not those of the files",
+            fix=fixes().get("BTF535", ""),
+        )  # fmt: skip
+    return [gone, other]
+
+
+def _few(names: list[str]) -> tuple[str, ...]:
+    more = (f"and {len(names) - _SHOWN} more",) if len(names) > _SHOWN else ()
+    return (", ".join(names[:_SHOWN]), *more)
 
 
 def _check(
-    config: str | None, args: argparse.Namespace, variables: dict[str, str], report: Report, console: Console
+    config: str | None, args: argparse.Namespace, variables: dict[str, str], foreign: bool, report: Report,
+    console: Console,
 ) -> bool:
-    """The verb check, where there is a configuration; does that one ask for BTF?"""
+    """The verb check, where there is a configuration; does that one ask for BTF?
+
+    What was built elsewhere (`foreign`) owes nothing to the compilers of this machine: only what it recorded counts.
+    """
     if config is None:
         console.detail("no configuration was found; --config names one")
         return False
     from btfcheck.commands.check import check_config
     from btfcheck.config import read
 
-    found = check_config(config, kernel=args.kernel, variables=variables, probe=not args.no_probe)
+    probe = not (args.no_probe or foreign)
+    found = check_config(config, kernel=args.kernel, variables=variables, probe=probe)
     report.outcomes += found.outcomes
     fact = read(config).get("DEBUG_INFO_BTF")
     return fact is not None and fact.value == "y"
-
-
-def stale(vmlinux: str, config: str) -> list[Outcome]:
-    """BTF530, for a build directory: make reads .config again before it links."""
-    folder = os.path.dirname(os.path.abspath(vmlinux))
-    if os.path.abspath(config) != os.path.join(folder, ".config"):
-        return []
-    outcome = Outcome("BTF530", Status.OK, Severity.ERROR, os.path.basename(vmlinux))
-    newer = [p for p in (config, os.path.join(folder, "include/config/auto.conf"))
-             if os.path.isfile(p) and os.stat(p).st_mtime_ns > os.stat(vmlinux).st_mtime_ns]
-    if not newer:
-        return [outcome]
-    return [outcome._replace(
-        status=Status.FINDING, message=f"vmlinux is older than {', '.join(os.path.relpath(p, folder) for p in newer)}",
-        locations=(Location(vmlinux), Location(newer[0])), fix=_fixes().get("BTF530", ""),
-    )]  # fmt: skip
 
 
 # -- text --------------------------------------------------------------------------------------------------------
@@ -477,7 +291,8 @@ def body(report: Report, style: Style) -> Iterator[str]:
                     for row in report.data["policy"])
         return
     build = report.data["build"]
-    yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {build['modules']} modules"
+    modules = _number(build["modules"], "module")
+    yield style.paint("bold", f"Linux {build['release']}") + f": {build['vmlinux']}, {modules}"
     yield from (f"  {name:10}{text}" for name, text in _rows(report, build))
     if build.get("cached"):
         yield f"  {build['cached']} results were taken from the cache"
@@ -491,17 +306,22 @@ def _rows(report: Report, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for language, n in file["units"].items():
             units[language] = units.get(language, 0) + n
     told = ", ".join(f"{n} {language}" for language, n in units.items()) or "no debug information"
-    yield "scan", f"{len(data['files'])} files; units: {told}"
-    accepted = sum(v["accepted"] is True for v in data["verdicts"])
-    yield "validate", f"{accepted} of {len(data['verdicts'])} with BTF accepted"
+    yield "scan", f"{_number(len(data['files']), 'file')}; units: {told}"
+    verdicts = [v["accepted"] is True for v in data["verdicts"]]
+    yield "validate", f"{sum(verdicts)} of {len(verdicts)} with BTF accepted" if verdicts else "no file has BTF"
     rows = [row for row in data["encodings"] if "result" not in row and "rust_types" in row]
     counts = (("from Rust", "rust_types"), ("clashes", "clashes"), ("types lost", "lost_types"),
               ("became void", "void"), ("functions lost", "lost_functions"))  # fmt: skip
     lost = ", ".join(f"{n} {words}" for words, key in counts if (n := sum(row[key] for row in rows)))
-    yield "compare", f"{len(rows)} files with their debug information" + (f": {lost}" if rows and lost else "")
+    compared = f"{_number(len(rows), 'file')} with their debug information" + (f": {lost}" if lost else "")
+    yield "compare", compared if rows else "no file has both BTF and debug information"
     encoded = [row for row in data["encodings"] if "result" in row]
     if encoded:
         results: dict[str, int] = {}
         for row in encoded:
             results[row["result"]] = results.get(row["result"], 0) + 1
         yield "encode", ", ".join(f"{n} {result}" for result, n in results.items())
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -12,17 +12,17 @@ import argparse
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from btfcheck.commands import split_variables
-from btfcheck.dwarf.judge import KINDS, Case, judge, kinds_of
+from btfcheck.commands.arguments import count, versions
+from btfcheck.dwarf.judge import KINDS
 from btfcheck.dwarf.leaks import ScanResult, scan
 from btfcheck.formats.style import printable
+from btfcheck.gate.scanned import Against, file_data
 from btfcheck.image import DEBUG_ROOTS
-from btfcheck.model import Fact, InputError, Location, Outcome, Report, Status, UsageError
-from btfcheck.release import stated
+from btfcheck.model import Outcome, Report, Status, UsageError
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -40,37 +40,20 @@ EXAMPLES = """\
 # Below this the start of a pool costs more than it saves.
 _POOL_FROM = 64 << 20
 _PACKED = re.compile(r"(\.ko|\.debug|^vmlinux.*|\.o)\.(gz|xz|zst|bz2|lzma|lz4|lzo)$")
-_VERSION = re.compile(r"v?1\.(\d{1,3})|(1\d\d)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", metavar="FILE | DIR | VAR=VALUE", nargs="+")
-    parser.add_argument("--pahole-version", metavar="V[,V]...", type=_versions, default=[],
+    parser.add_argument("--pahole-version", metavar="V[,V]...", type=versions, default=[],
                         help="judge for these versions of pahole (default: ask the one that make would run)")
     parser.add_argument("--kernel", metavar="RELEASE", help="the release that the files belong to")
     parser.add_argument("--config", metavar="FILE", help="take the recorded pahole version from this .config")
-    parser.add_argument("--examples", metavar="N", type=_count, default=5,
+    parser.add_argument("--examples", metavar="N", type=count, default=5,
                         help="places to show for each kind and file (default: 5)")
     parser.add_argument("--walk-all", action="store_true",
                         help="walk every unit, also those that can hold nothing")
     parser.add_argument("--debug-root", metavar="DIR", action="append", default=[],
                         help="look for separate debug files below DIR too (repeatable)")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return int(text)
-
-
-def _versions(text: str) -> list[int]:
-    found = []
-    for word in text.split(","):
-        match = _VERSION.fullmatch(word.strip())
-        if not match:
-            raise argparse.ArgumentTypeError(f"{word!r} is not a version of pahole, as in 1.28")
-        found.append(100 + int(match[1]) if match[1] else int(match[2]))
-    return found
 
 
 def run(args: argparse.Namespace, console: Console) -> Report:
@@ -81,7 +64,8 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     paths = [path for path, _ in subjects]
     roots = (*args.debug_root, *DEBUG_ROOTS)
     work = partial(scan, walk_all=args.walk_all, examples=args.examples, roots=roots)
-    against = Against(args, variables, paths)
+    against = Against(paths, variables, versions=args.pahole_version, kernel=args.kernel, config=args.config,
+                      probe=not args.no_probe)
     report = Report("scan", data={"files": []})
     with console.progress("scanning", _size(paths)) as advance:
         for (path, subject), result in zip(subjects, _scanned(work, paths, args.jobs), strict=True):
@@ -158,93 +142,6 @@ def _scanned(work: partial[ScanResult], paths: Sequence[str], jobs: int) -> Iter
             yield from pool.map(work, paths, chunksize=max(1, min(16, len(paths) // (4 * jobs))))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-class Against:
-    """The paholes and the kernel that results are judged for. A tool runs only when a result needs it."""
-
-    def __init__(self, args: argparse.Namespace, variables: dict[str, str], paths: Sequence[str]) -> None:
-        self._args = args
-        self._variables = variables
-        self._paths = paths
-        self.kernel = stated(args.kernel) if args.kernel else None
-
-    def outcomes(self, result: ScanResult, subject: str) -> list[Outcome]:
-        if not result.rust:  # no kind depends on the pahole then
-            return judge(result, subject, [Case(None, self.kernel)], (), self._fixes if result.kinds else {})
-        return judge(result, subject, self.cases, tuple(self._facts), self._fixes)
-
-    @cached_property
-    def cases(self) -> list[Case]:
-        versions = [int(f.value) if f.value else None for f in self._facts if f.name == "PAHOLE_VERSION"]
-        return [Case(version, self.kernel) for version in versions]
-
-    @cached_property
-    def _facts(self) -> list[Fact]:
-        """PAHOLE_VERSION, one for each that was asked for, and the release when it was given."""
-        facts = self._paholes()
-        if self.kernel:
-            source = Location("command line", text=f"--kernel {self._args.kernel}")
-            facts.append(Fact("KERNELVERSION", str(self.kernel), source))
-        return facts
-
-    def _paholes(self) -> list[Fact]:
-        if self._args.pahole_version:
-            return [
-                Fact("PAHOLE_VERSION", str(v), Location("command line", text=f"--pahole-version 1.{v - 100}"))
-                for v in self._args.pahole_version
-            ]
-        found: Fact | None = None
-        if not self._args.no_probe and not self._args.config:
-            from btfcheck.toolchain.probes import probe
-
-            found = probe(self._variables, only=("PAHOLE_VERSION",))["PAHOLE_VERSION"]
-        if found is None or found.value in (None, "0"):
-            found = self._recorded() or found
-        if found is not None and found.value not in (None, "0"):
-            return [found]
-        reason = found.reason if found else "--no-probe"
-        return [Fact("PAHOLE_VERSION", None, Location("pahole"), reason=reason)]
-
-    def _recorded(self) -> Fact | None:
-        """CONFIG_PAHOLE_VERSION of --config, else of the configuration inside a scanned vmlinux."""
-        from btfcheck.config import read
-
-        if self._args.config:
-            return read(self._args.config).get("PAHOLE_VERSION")
-        for path in self._paths:
-            if os.path.basename(path).startswith("vmlinux"):
-                try:
-                    return read(path).get("PAHOLE_VERSION")
-                except InputError:
-                    continue
-        return None
-
-    @cached_property
-    def _fixes(self) -> dict[str, str]:
-        from btfcheck.lint.rules import load
-
-        return {rule.id: rule.fix for rule in load(stages=("dwarf",)).rules.values()}
-
-
-def file_data(result: ScanResult, cases: Sequence[Case]) -> dict[str, Any]:
-    """One element of the JSON key `files`."""
-    return {
-        "path": result.path,
-        "status": result.status,
-        "units": result.units,
-        "merged": result.merged,
-        "merged_from_1_32": result.merged_132,
-        "lto_note": result.lto_note,
-        "first_unit": {"language": result.first[0], "name": result.first[1]},
-        "walked_units": result.walked_units,
-        "walked_dies": result.walked_dies,
-        "skipped_units": result.skipped,
-        "kinds": kinds_of(result, cases),
-        "examples": {kind: [asdict(e) for e in found] for kind, found in result.examples.items()},
-    } | {name: value for name, value in (
-        ("debug_file", result.debug_path), ("problems", result.problems), ("missing", result.missing),
-    ) if value}
 
 
 def file_lines(data: dict[str, Any], style: Style) -> Iterator[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.commands import split_variables
 from btfcheck.lint.policy import FAIL_ON
 from btfcheck.lint.policy import find as find_policy
-from btfcheck.model import Report, UsageError
+from btfcheck.model import Outcome, Report, Status, UsageError
+
+if TYPE_CHECKING:
+    from datetime import date
 
 DEFAULT_FAIL_ON = "error"
 _VARIABLES = {"policy": "BTFCHECK_POLICY", "baseline": "BTFCHECK_BASELINE", "fail_on": "BTFCHECK_FAIL_ON"}
@@ -25,25 +28,50 @@ class Settings(NamedTuple):
     baseline: dict[str, str] | None
     rows: tuple[tuple[str, str, str], ...]
 
-    @property
-    def changes_outcomes(self) -> bool:
-        return self.policy is not None or self.baseline is not None
 
-    def apply(self, report: Report) -> None:
-        """Change the outcomes as the policy and the baseline want it."""
-        if not self.changes_outcomes:
-            return
-        from datetime import date
+class Adjuster:
+    """Changes outcomes as the policy and the baseline want it, each once: what was shown while it ran is what the
+    report has at the end."""
 
+    def __init__(self, chosen: Settings) -> None:
+        self._policy, self._baseline = chosen.policy, chosen.baseline
+        self._used: set[int] = set()
+        self._done: dict[int, tuple[Outcome, Outcome]] = {}
+
+    def __call__(self, outcome: Outcome) -> Outcome:
+        if self._policy is None and self._baseline is None:
+            return outcome
+        if id(outcome) not in self._done:
+            self._done[id(outcome)] = outcome, self._changed(outcome)  # kept, so that no other gets its id
+        return self._done[id(outcome)][1]
+
+    def _changed(self, outcome: Outcome) -> Outcome:
         from btfcheck.lint import waivers
 
-        if self.policy is not None:
+        if self._policy is not None:
+            outcome = waivers.judged(self._policy, outcome, _today(), self._used)
+        if self._baseline is not None:
+            outcome = waivers.compared(self._baseline, outcome)
+        return outcome
+
+    def finish(self, report: Report) -> None:
+        """Change what is left, and tell of waivers that had no effect."""
+        if self._policy is None and self._baseline is None:
+            return
+        ran = {o.rule for o in report.outcomes if o.status is not Status.SKIP}
+        report.outcomes = [self(outcome) for outcome in report.outcomes]
+        if self._policy is not None:
+            from btfcheck.lint import waivers
             from btfcheck.lint.rules import load
 
             fix = load().rules[waivers.STALE].fix
-            report.outcomes = waivers.apply(self.policy, report.outcomes, date.today(), fix)
-        if self.baseline is not None:
-            report.outcomes = waivers.apply_baseline(self.baseline, report.outcomes)
+            report.outcomes += map(self, waivers.usefulness(self._policy, ran, self._used, _today(), fix))
+
+
+def _today() -> date:
+    from datetime import date
+
+    return date.today()
 
 
 def settings(args: argparse.Namespace) -> Settings:

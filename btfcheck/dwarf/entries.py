@@ -53,6 +53,13 @@ def children(place: Place) -> list[tuple[int, Place]]:
     return [(shape.tag, Place(place.unit, offset)) for shape, offset in family(place)[1:]]
 
 
+def nameless_parameters(place: Place) -> bool:
+    """Has a function a parameter without a name? pahole leaves such functions out. Raises DwarfError."""
+    wanted = (AT["name"], AT["abstract_origin"], AT["specification"])
+    return any(tag == TAG["formal_parameter"] and not any(a in entry(child) for a in wanted)
+               for tag, child in children(place))
+
+
 def family(place: Place) -> list[tuple[Shape, int]]:
     """(shape, offset) of an entry and of its direct children. Raises DwarfError for what cannot be decoded."""
     for size in _PIECES:  # a unit may have megabytes, a struct has seldom a thousand bytes

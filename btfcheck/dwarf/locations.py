@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from btfcheck.dwarf.abbrev import DwarfError, leb
 from btfcheck.dwarf.constants import AT, FORM
 from btfcheck.dwarf.entries import Place, entry
 from btfcheck.dwarf.units import Unit, Value
 
+# The registers of the first arguments, as DWARF numbers them, by e_machine.
+ARGUMENTS: Mapping[int, tuple[int, ...]] = {
+    62: (5, 4, 1, 2, 8, 9), 183: tuple(range(8)), 243: tuple(range(10, 18)), 22: (2, 3, 4, 5, 6),
+    21: tuple(range(3, 11)), 20: tuple(range(3, 11)), 8: tuple(range(4, 12)), 258: tuple(range(4, 12)),
+}  # fmt: skip
+_NAMES = {
+    62: ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16))),
+    183: tuple(f"x{n}" for n in range(31)),
+}
 _BLOCKS = frozenset(FORM[n] for n in ("exprloc", "block", "block1", "block2", "block4"))
 _MOST = 256  # entries of one list; what comes later says nothing of a function's beginning
 _REG0, _REG31, _STACK_VALUE = 0x50, 0x6F, 0x9F
@@ -20,6 +29,12 @@ _KINDS: dict[int, tuple[str, bool]] = {
     1: ("u", False), 2: ("uu", True), 3: ("uu", True), 4: ("uu", True), 5: ("", True), 6: ("a", False),
     7: ("aa", True), 8: ("au", True), 9: ("uu", False),
 }  # fmt: skip
+
+
+def register_name(machine: int, number: int) -> str:
+    """What people call a register that DWARF numbers."""
+    names = _NAMES.get(machine, ())
+    return names[number] if number < len(names) else f"register {number}"
 
 
 def register(place: Place, expected: int) -> int | None:

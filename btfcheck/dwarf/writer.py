@@ -16,8 +16,8 @@ A file is described in lines; an indented line is a child of the one before it:
 
 `attribute=@label` refers to the line with `as label`: DW_FORM_ref4 inside a unit, DW_FORM_ref_addr out
 of it, DW_FORM_ref_sig8 to a type unit's own label; `attribute=0x10!ref4` sets a number and its form
-(or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect); `location=0x55!exprloc1` is an expression of
-one operation.
+(or 0x.. for the form, and indirect/ref4 for DW_FORM_indirect).
+`location=0x5401!exprloc` has the bytes of the expression in that order.
 Numbers take DW_FORM_data1 to data8 (low_pc an address), quoted texts DW_FORM_string, `attribute=yes`
 is DW_FORM_flag_present.
 """
@@ -279,12 +279,14 @@ class _Builder:
             return FORM["indirect"], _leb(form) + data
         text, _, name = value.partition("!")
         amount = int(text, 0)
-        if name == "exprloc1":  # an expression of one operation
-            return FORM["exprloc"], bytes([1, amount])
         if name:
             kind = FORM[name] if name in FORM else int(name, 0)
+            if name == "exprloc":
+                expression = amount.to_bytes(amount.bit_length() + 7 >> 3, "big")
+                return kind, _leb(len(expression)) + expression
             size = {0x05: 2, 0x06: 4, 0x07: 8, 0x0B: 1, 0x13: 4, 0x14: 8, 0x10: self.ref_size(unit), 0x20: 8,
-                    0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4, 0x1C: 4}.get(kind)
+                    0x0E: 8 if unit.wide else 4, 0x11: 1, 0x12: 2, 0x17: 4, 0x1F20: 8 if unit.wide else 4,
+                    0x1C: 4}.get(kind)
             return kind, _leb(amount) if size is None else amount.to_bytes(size, self.byte_order)
         if attribute in (AT["low_pc"],):
             return FORM["addr"], amount.to_bytes(self.file.bits // 8, self.byte_order)
@@ -328,8 +330,8 @@ def _elf(built: _Builder) -> bytes:
     if file.note is not None:
         sections[".note.Linux"] = built.pack("III", 6, 4, 0x101) + b"Linux\0\0\0" + built.pack("I", file.note)
     sections |= file.sections
+    sections[".symtab"], sections[".strtab"] = _symbols(built)
     if file.rel:
-        sections[".symtab"] = bytes(24 if wide else 16)
         sections[".rela.debug_info" if wide else ".rel.debug_info"] = _relocations(built, sections)
     layout = "IIQQQQIIQQ" if wide else "IIIIIIIIII"
     at = 64 if wide else 52
@@ -347,7 +349,9 @@ def _elf(built: _Builder) -> bytes:
             kind, link, info = 4 if wide else 9, order.index(".symtab"), order.index(".debug_info")
             entry = 24 if wide else 8
         elif name == ".symtab":
-            kind, entry = 2, 24 if wide else 16
+            kind, link, info, entry = 2, order.index(".strtab"), 1, 24 if wide else 16
+        elif name in (".strtab", ".shstrtab"):
+            kind = 3
         headers += built.pack(layout, place, kind, 0, 0, at + len(body), len(data), link, info, 4, entry)
         body += data + bytes(-len(data) % 8)
     ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if file.little else 2, 1]) + bytes(9)
@@ -356,6 +360,26 @@ def _elf(built: _Builder) -> bytes:
         at, 0, 0, 64 if wide else 40, len(order) + 1, len(order),
     )
     return ident + header + body + headers
+
+
+def _symbols(built: _Builder) -> tuple[bytes, bytes]:
+    """.symtab and .strtab: the functions that have code. pahole 1.30 crashes on a file without symbols."""
+    strings, wide = b"\0", built.file.bits == 64
+    table = bytearray(24 if wide else 16)
+    for name in [name for unit in built.file.units for name in _functions(unit.root)]:
+        place, kind, section, address, size = len(strings), 0x12, 1, 0x1000, 16  # a global function
+        table += (built.pack("IBBHQQ", place, kind, 0, section, address, size) if wide else
+                  built.pack("IIIBBH", place, address, size, kind, 0, section))  # fmt: skip
+        strings += name.encode() + b"\0"
+    return bytes(table), strings
+
+
+def _functions(die: Die) -> list[str]:
+    """Names of the subprograms at and below an entry that have code."""
+    given = dict(die.attributes)
+    coded = die.tag == TAG["subprogram"] and AT["name"] in given and AT["low_pc"] in given
+    own = [given[AT["name"]].strip('"')] if coded else []
+    return own + [name for child in die.children for name in _functions(child)]
 
 
 def _relocations(built: _Builder, sections: dict[str, bytes]) -> bytes:

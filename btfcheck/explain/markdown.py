@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from btfcheck.explain.messages import Catalogue, Cause, Message
+from btfcheck.lint.messages import Catalogue, Cause, Message
 
 
 def rule_page(rule: dict[str, Any]) -> str:
@@ -16,10 +17,10 @@ def rule_page(rule: dict[str, Any]) -> str:
 
 def _rule(rule: dict[str, Any]) -> Iterator[str]:
     yield from (f"# {rule['id']}: {rule['name']}", "")
-    yield from (f"**{rule['severity']}**, {rule['stage']}: {rule['message']}", "")
+    yield from (f"**{rule['severity']}**, {rule['stage']}: {prose(rule['message'])}", "")
     for head, key in (("Why it matters", "why"), ("How it comes about", "how"), ("How to mend it", "fix")):
         if rule.get(key):
-            yield from (f"## {head}", "", rule[key].strip(), "")
+            yield from (f"## {head}", "", prose(rule[key].strip()), "")
     if rule.get("fragment"):
         yield from _code(rule["fragment"])
     yield from ("## When", "")
@@ -32,10 +33,10 @@ def _rule(rule: dict[str, Any]) -> Iterator[str]:
     yield from ("", "## Examples", "")
     for example in rule["examples"]:
         where = f" (Linux {example['kernel']})" if example.get("kernel") else ""
-        yield from (f"**{example['expect']}**: {example['title']}{where}", "")
+        yield from (f"**{example['expect']}**: {prose(example['title'])}{where}", "")
         facts = [f"{name}={value}" for name, value in example.get("facts", {}).items()]
         yield from _code([*facts, *example.get("input", "").strip("\n").splitlines()])
-    yield from ("## Evidence", "", *(f"* {line}" for line in rule["evidence"]), "")
+    yield from ("## Evidence", "", *(f"* {prose(line)}" for line in rule["evidence"]), "")
     if rule.get("related"):
         yield f"See also: {', '.join(f'[{other}]({other}.md)' for other in rule['related'])}"
 
@@ -45,26 +46,76 @@ def _code(lines: Any) -> Iterator[str]:
         yield from ("```text", *lines, "```", "")
 
 
-def messages_page(catalogue: Catalogue) -> str:
-    """Every cause with its messages, and how each is told from its look-alikes."""
-    lines = [
-        "# What logs say", "",
-        "`btfcheck explain --log FILE` knows these messages. One that several causes have is traced by the rest of the "
-        "log, or all causes are listed.", "",
-    ]  # fmt: skip
+def message_page(message: Message, catalogue: Catalogue) -> str:
+    """What a program prints, and what it comes from."""
+    found = [f"# {message.id}", "", f"{message.program} prints:", ""]
+    for example in message.examples:
+        found += _code([line for line in example.split("\n") if line.strip()])
+    found += [f"It means: {prose(message.means)}.", ""]
+    about = [f"printed by: {prose(message.versions)}"] if message.versions else []
+    if message.program == "pahole":
+        about.append(f"for the BTF of that run: {_WEIGHTS[message.weight]}")
+    if message.run:
+        about.append("looked for only where btfcheck runs pahole itself; in a log anybody may say it")
+    found += [*(f"* {line}" for line in about), *([""] if about else [])]
+    certainty = message.certainty if len(message.causes) == 1 else "possible"
+    found += ["## Where it comes from", "", _SURE[certainty], ""]
+    found += [f"What tells it apart: {prose(message.apart)}.", ""] if message.apart else []
+    if message.follows:
+        others = ", ".join(f"[{name}](../causes.md#{name})" for name in message.follows)
+        found += [f"Beside lines that show one of these, it is only what came of that: {others}.", ""]
+    for name in message.causes:
+        found += _cause(catalogue.causes[name], "###", "../rules/")
+    return "\n".join(found)
+
+
+_WEIGHTS = {
+    "noise": "noise, nothing is lost",
+    "hint": "a hint, look closer",
+    "loss": "a type or function is gone",
+    "fatal": "no BTF comes out, or what comes out cannot be used",
+}
+_SURE = {
+    "proven": "Proven: nothing else prints it.",
+    "likely": "Likely: one look-alike is left.",
+    "possible": "One of these, likeliest first; the rest of the log decides, or all are listed.",
+}
+
+
+def causes_page(catalogue: Catalogue) -> str:
+    """Every cause, with the messages that it may show itself by."""
+    found = ["# Causes", "", "What `btfcheck explain --log` traces messages to, by the ids that its JSON uses.", ""]
     for cause in catalogue.causes.values():
-        lines += _cause(cause, [m for m in catalogue.messages.values() if cause.id in m.causes])
-    return "\n".join(lines)
+        found += _cause(cause, "##", "rules/")
+        told = [f"[{m.id}](messages/{m.id}.md)" for m in catalogue.messages.values() if cause.id in m.causes]
+        found += [f"* messages: {', '.join(told)}", ""] if told else []
+        if cause.unless:
+            about = prose(catalogue.contexts[cause.unless].about)
+            found += [f"Where {about}, it is [{cause.then}](#{cause.then}).", ""]
+    return "\n".join(found)
 
 
-def _cause(cause: Cause, messages: list[Message]) -> Iterator[str]:
-    rules = ", ".join(f"[{rule}](rules/{rule}.md)" for rule in cause.rules)
-    yield from (f"## {cause.id}", "", f"**{cause.severity.value}**: {cause.title}", "", cause.how, "")
-    yield from (f"* proof: {cause.prove}", f"* fix: {cause.fix}", *([f"* rules: {rules}"] if rules else []), "")
-    for message in messages:
-        sure = message.certainty if len(message.causes) == 1 else "possible"
-        versions = f" ({message.versions})" if message.versions else ""
-        yield from (f"{message.program}, {sure}{versions}: {message.means}", "")
-        if message.apart:
-            yield from (f"Look-alikes: {message.apart}", "")
-        yield from _code([line for line in message.examples[0].split("\n") if line.strip()])
+def _cause(cause: Cause, head: str, rules: str) -> Iterator[str]:
+    yield from (f"{head} {cause.id}", "", f"**{cause.severity.value}**: {prose(cause.title)}", "", prose(cause.how), "")
+    yield from (f"* proof: {prose(cause.prove)}", f"* fix: {prose(cause.fix)}")
+    if cause.rules:
+        yield f"* rules: {', '.join(f'[{rule}]({rules}{rule}.md)' for rule in cause.rules)}"
+    spans = [f"{tool} {span}" for tool, span in (("pahole", cause.pahole), ("Linux", cause.kernel)) if span]
+    yield from [f"* only with: {', '.join(spans)}"] if spans else []
+    yield ""
+
+
+# What Markdown would take for markup in plain text: HTML, emphasis.
+_ACTIVE = re.compile(r"[<*]|(?<!\w)_|_(?!\w)")
+
+
+def prose(text: str) -> str:
+    """Text in which backticks mark code, and nothing else is markup."""
+    parts = text.split("`")
+    return "`".join(part if n % 2 else _ACTIVE.sub(r"\\\g<0>", part) for n, part in enumerate(parts))
+
+
+def code_span(text: str) -> str:
+    """Any line as code, for a table too."""
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text}{fence}"

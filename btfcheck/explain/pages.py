@@ -66,18 +66,25 @@ def symbol_page(data: dict[str, Any], style: Style) -> Iterator[str]:
     if data["clashes"] or data["ways_out"]:
         yield from ("", style.paint("bold", "Ways out, best first; each was evaluated"))
     for clash in data["clashes"]:
-        clause = clash["clause"]
-        yield f"  cannot all be had: {', '.join(clash['goals'])}"
-        yield f"    {clash['symbol']} has, in {_place(clause)}: {printable(clause['text'])}"
+        tools = " with these tools" if clash["of_tools"] else ""
+        yield f"  cannot all be had{tools}: {', '.join(clash['goals'])}"
+        for clause in clash["lines"]:
+            yield f"    {clause['symbol']} has, in {_place(clause)}: {printable(clause['text'])}"
+        if clash["hint"]:
+            yield f"    {clash['hint']}"
     for number, way in enumerate(data["ways_out"][:_MOST_WAYS], 1):
         yield f"  {number}. {printable(way['text'])}"
     if len(data["ways_out"]) > _MOST_WAYS:
         yield f"  and {len(data['ways_out']) - _MOST_WAYS} more (--output json has them)"
+    if data["search"]["text"]:
+        yield from ("", *data["search"]["text"])
 
 
 def _answers(symbol: dict[str, Any]) -> Iterator[str]:
     wanted = symbol["wanted"]
     if symbol["name"] not in wanted:
+        if symbol["now"]["kind"] == "toolchain":
+            yield "  the tools decide it; no configuration sets it"
         return
     others = ", ".join(f"{n}={v}" for n, v in wanted.items() if n != symbol["name"])
     beside = f" beside {others}" if others else ""

@@ -11,7 +11,16 @@ import kconfiglib as kl
 from btfcheck.kconfig.changes import Clash, Way, Ways, ways_out
 from btfcheck.kconfig.state import State
 from btfcheck.kconfig.why import Clause, Leaf, Why, leaf, why
-from btfcheck.lint.checks import Kernel, edit_text, origin_words, way_text
+from btfcheck.lint.checks import (
+    ADVICE,
+    NOT_KNOWN,
+    OTHER_TOOLS,
+    Kernel,
+    clash_text,
+    edit_text,
+    origin_words,
+    way_text,
+)
 from btfcheck.lint.engine import Facts
 
 _MOST_DEPENDENTS = 4000  # looked at when asking who loses
@@ -23,7 +32,7 @@ class Answer(NamedTuple):
     `now` is the value as things are, with where it comes from; `wanted` what was asked, without what
     cannot be asked for. `whys` has one answer for each text that the release may have, `beside` the
     answers of other wanted symbols that are not granted. `selectors` can turn it on whatever it
-    depends on, `losers` go off with it.
+    depends on, `losers` go off with it. `sought`: whether ways out were looked for.
     """
 
     name: str
@@ -34,6 +43,7 @@ class Answer(NamedTuple):
     selectors: tuple[Leaf, ...]
     losers: tuple[str, ...]
     ways: Ways
+    sought: bool
 
 
 def explain(kernel: Kernel, facts: Facts, name: str, goals: Mapping[str, str]) -> Answer | None:
@@ -46,8 +56,8 @@ def explain(kernel: Kernel, facts: Facts, name: str, goals: Mapping[str, str]) -
         return None
     values = kernel.values(live=True)
     now, selectors, losers = _as_it_is(kconfigs[0], name, values, facts.complete)
-    if kconfigs[0].syms[name].orig_type not in (kl.BOOL, kl.TRISTATE):
-        goals = {n: v for n, v in goals.items() if n != name}  # a number or a string: not to be had by asking
+    if kconfigs[0].syms[name].orig_type not in (kl.BOOL, kl.TRISTATE) or name in kconfigs[0].leaves:
+        goals = {n: v for n, v in goals.items() if n != name}  # a number, or what tools decide: not to be had by asking
 
     def ask(symbol: str) -> tuple[Why, ...]:
         others = values | {n: v for n, v in goals.items() if n != symbol}
@@ -57,7 +67,7 @@ def explain(kernel: Kernel, facts: Facts, name: str, goals: Mapping[str, str]) -
     beside = tuple(w for goal in goals if goal != name for w in ask(goal) if w.granted is not True)
     sought = name in goals and (beside or now.value != goals[name] or any(w.granted is not True for w in answers))
     found = ways_out(kernel.loaded, goals, values, complete=facts.complete) if sought else Ways((), ())
-    return Answer(name, now, goals, answers, beside, selectors, losers, found)
+    return Answer(name, now, goals, answers, beside, selectors, losers, found, bool(sought))
 
 
 def _as_it_is(
@@ -132,7 +142,17 @@ def way_data(way: Way) -> dict[str, Any]:
 
 
 def clash_data(clash: Clash) -> dict[str, Any]:
-    return {"goals": list(clash.goals), "symbol": clash.symbol, "clause": clause_data(clash.symbol, clash.clause)}
+    lines = [clause_data(symbol, clause) for symbol, clause in clash.lines]
+    first = lines[0] if lines else None
+    return {"text": clash_text(clash), "goals": list(clash.goals), "symbol": first and first["symbol"],
+            "clause": first, "lines": lines, "of_tools": clash.of_tools,
+            "hint": OTHER_TOOLS if clash.of_tools else ""}
+
+
+def _unsettled(answer: Answer) -> list[str]:
+    if not answer.sought or not answer.ways.unknown:
+        return []
+    return [NOT_KNOWN, ADVICE] if answer.ways.lacks_solver else [NOT_KNOWN]
 
 
 def data(answer: Answer) -> dict[str, Any]:
@@ -153,4 +173,5 @@ def data(answer: Answer) -> dict[str, Any]:
         "clauses": [clause_data(n, c) for n, c in clauses.values()],
         "ways_out": [way_data(w) for w in answer.ways.ways],
         "clashes": [clash_data(c) for c in answer.ways.clashes],
+        "search": {"settled": answer.ways.settled, "text": _unsettled(answer)},
     }

@@ -9,24 +9,31 @@ matched. A message that may have several causes joins the cause that the rest of
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from btfcheck.explain.logs import Line, Needles, lines
-from btfcheck.explain.messages import Catalogue, Cause, Context, Message
+from btfcheck.explain.logs import LISTING, Hits, Line, Needles, lines, mask
+from btfcheck.lint.messages import Catalogue, Cause, Context, Message
+from btfcheck.release import Release, parse
 
 _MOST_SUBJECTS = 1000  # module and symbol names kept of one message
 _MOST_UNKNOWN = 50  # unknown messages kept, by shape
 _MOST_PIECES = 12  # of one record; the header has nine
+_MOST_CALLERS = 100  # that have a record open at the same time
 
 PROVEN, LIKELY, POSSIBLE = "proven", "likely", "possible"
 
 
 class Hit:
-    """All lines of one message: how many, the first of them, and the names in them."""
+    """All lines of one message: how many, the first of them, and the names in them.
 
-    def __init__(self, message: Message, number: int, example: str) -> None:
+    `bare`: records as bpf() gives them to a program, without "BPF:"; `records` are the different ones.
+    """
+
+    def __init__(self, message: Message, number: int, example: str, bare: bool = False) -> None:
         self.message = message
+        self.bare = bare
+        self.records: set[str] = set()
         self.number = number
         self.example = example
         self.lines = 0
@@ -34,9 +41,10 @@ class Hit:
 
     def count(self, found: re.Match[str]) -> None:
         self.lines += 1
-        subject = found.groupdict().get("subject")
-        if subject and len(self.subjects) < _MOST_SUBJECTS:
-            self.subjects[subject] = None
+        if self.message.record and len(self.records) < 2:
+            self.records.add(found.string)
+        if "subject" in self.message.pattern.groupindex and len(self.subjects) < _MOST_SUBJECTS:
+            self.subjects[found["subject"]] = None
 
 
 class Unknown(NamedTuple):
@@ -85,12 +93,34 @@ def read(stream: BinaryIO, catalogue: Catalogue) -> Symptoms:
     reader = _Reader(catalogue)
     for line in lines(stream, reader.needles):
         reader.take(line)
-    reader.records.end()
     groups = sorted(
-        group(reader.hits.values(), catalogue, reader.seen),
+        group(reader.hits.values(), catalogue, reader.seen, reader.told),
         key=lambda g: (-g.causes[0].severity.rank, (PROVEN, LIKELY, POSSIBLE).index(g.certainty), g.first.number),
     )
     return Symptoms(tuple(groups), tuple(reader.unknown.values()), reader.about)
+
+
+class Told:
+    """The releases that a log names. More than one of a kind tell nothing."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, int]] = {"pahole": {}, "kernel": {}}  # kind -> release -> line
+
+    def take(self, match: re.Match[str], number: int) -> None:
+        for kind, value in match.groupdict().items():
+            if value and len(self.found[kind]) < 2:
+                self.found[kind].setdefault(value.replace(".", "") if kind == "pahole" else value, number)
+
+    def pahole(self) -> int | None:
+        return int(*self.found["pahole"]) if len(self.found["pahole"]) == 1 else None
+
+    def kernel(self) -> Release | None:
+        return parse(*self.found["kernel"]) if len(self.found["kernel"]) == 1 else None
+
+    def reasons(self) -> list[str]:
+        one = {kind: found for kind, found in self.found.items() if len(found) == 1}
+        return [f"the log names {kind} {value} (line {line})" for kind, found in one.items()
+                for value, line in found.items()]
 
 
 # Lines that speak of the subject without being a message.
@@ -114,26 +144,26 @@ class _Reader:
         self.hits: dict[str, Hit] = {}
         self.unknown: dict[str, Unknown] = {}
         self.seen: dict[str, int] = {}  # context -> line
+        self.told = Told()
         self.about = False
         self.records = _Records(self)
-        plain = [m for m in catalogue.messages.values() if not m.record]
+        plain = [m for m in catalogue.messages.values() if not m.record and not m.run]
         contexts = list(catalogue.contexts.values())
         texts = [f for m in plain for f in m.find] + [f for c in contexts for f in c.find]
         self.needles = Needles([*texts, *_ABOUT, *_SPEAKERS, *_RECORDS])
-        active = self.needles.active
-        # The messages and contexts that a needle may stand for.
-        self.messages = {n: [m for m in plain if any(n.decode() in f for f in m.find)] for n in active}
-        self.contexts = {n: [c for c in contexts if any(n.decode() in f for f in c.find)] for n in active}
-        self.record = frozenset(t.encode() for t in _RECORDS)
-        self.plans: dict[tuple[bytes, ...], _Plan] = {}
+        self.plain = [(m, {mask(f) for f in m.find}) for m in plain]
+        self.contexts = [(c, {mask(f) for f in c.find}) for c in contexts]
+        self.record = {mask(t) for t in _RECORDS} | set(LISTING)
+        self.plans: dict[Hits, _Plan] = {}
         self.whole = [m for m in catalogue.messages.values() if m.record]
 
     def take(self, line: Line) -> None:
         text = line.text
         contexts, wanted, record = self.plans.get(line.hits) or self._plan(line.hits)
         for context in contexts:
-            if context.id not in self.seen and context.pattern.search(text):
-                self.seen[context.id] = line.number
+            if (context.id not in self.seen or context.pattern.groupindex) and (found := context.pattern.search(text)):
+                self.seen.setdefault(context.id, line.number)
+                self.told.take(found, line.number)
         if not self.about:
             self.about = record or any(word in text for word in _ABOUT)
         if wanted and self.note(line.number, text, wanted):
@@ -143,23 +173,21 @@ class _Reader:
         if _MESSAGE.search(text):
             self.strange(line.number, text, refusal=False)
 
-    def _plan(self, hits: tuple[bytes, ...]) -> _Plan:
-        """What to try on a line with these needles; logs have few such sets."""
-        contexts = [c for needle in hits for c in self.contexts[needle]]
-        wanted = [m for needle in hits for m in self.messages[needle]]
+    def _plan(self, hits: Hits) -> _Plan:
+        """What to try on a line with these needles, in the order of the table; logs have few such sets."""
+        contexts = [c for c, finds in self.contexts if not finds.isdisjoint(hits)]
+        wanted = [m for m, finds in self.plain if not finds.isdisjoint(hits)]
         plan = self.plans[hits] = (contexts, wanted, not self.record.isdisjoint(hits))
         return plan
 
-    def note(self, number: int, text: str, wanted: list[Message], example: str = "") -> bool:
+    def note(self, number: int, text: str, wanted: list[Message], *, bare: bool = False) -> bool:
         """Count `text` if one of the messages fits it."""
         for message in wanted:
-            if message.find and not any(f in text for f in message.find):
-                continue
-            found = message.pattern.search(text)
-            if found:
-                hit = self.hits.get(message.id)
+            if found := message.match(text):
+                key = f"{message.id} bare" if bare else message.id
+                hit = self.hits.get(key)
                 if hit is None:
-                    hit = self.hits[message.id] = Hit(message, number, example or text.strip())
+                    hit = self.hits[key] = Hit(message, number, text.strip(), bare)
                 hit.count(found)
                 return True
         return False
@@ -189,23 +217,23 @@ class _Records:
     """Joins the pieces of the kernel's records.
 
     With "BPF:" (dmesg) every piece is a line of its own; without (the log of bpf(), libbpf) the
-    message stands at the end of the last line.
+    message stands at the end of the last line. Modules that are loaded at the same time mix their
+    pieces; where the kernel prints callers ("[T214]", CONFIG_PRINTK_CALLER) they are told apart.
     """
 
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
-        self.pieces: list[str] = []
-        self.head = ""  # the last type line of a log without "BPF:"
+        self.callers: dict[str, list[str]] = {}  # caller -> the pieces of its record so far
+        self.head = self.listed = ""  # the last type line of a log without "BPF:", and of the listing in it
 
     def take(self, line: Line) -> bool:
         """Whether the line was part of a record."""
         text = line.text
         if "BPF:" in text and (prefixed := _PREFIX.search(text)):
-            return self._piece(line, prefixed[1])
-        if text[0] in "[\t" and "=" in text.rsplit(" ", 1)[-1]:  # a listing has megabytes of these
-            if text[0] == "[":
-                self.head = text
-            return True
+            caller = _CALLER.search(text, 0, prefixed.start(1))
+            return self._piece(line, prefixed[1], caller[1] if caller else "")
+        if line.head != self.listed:
+            self.listed = self.head = line.head
         head = _HEAD.search(text)
         if not head and not _MEMBER.search(text) and not _HEADER.search(text):
             return False
@@ -214,30 +242,29 @@ class _Records:
         if _DETAIL_END.search(text):
             return True
         parts = [p for p in (self.head if not head else "", text.strip()) if p]
-        self.reader.note(line.number, " ".join(parts), self.reader.whole)
+        self.reader.note(line.number, " ".join(parts), self.reader.whole, bare=True)
         return True
 
-    def _piece(self, line: Line, text: str) -> bool:
+    def _piece(self, line: Line, text: str, caller: str) -> bool:
         text = text.replace("#011", "\t").rstrip()
         if not text.strip():
             return True
-        if _HEAD.match(text) or len(self.pieces) >= _MOST_PIECES:
-            self.pieces = []
-        self.pieces.append(text.strip())
+        pieces = self.callers.setdefault(caller, [])
+        if _HEAD.match(text) or len(pieces) >= _MOST_PIECES:
+            pieces.clear()
+        pieces.append(text.strip())
         describes = (_HEAD.match(text) and not _HEAD_MESSAGE.search(text)) or _DETAIL.match(text)
         if describes and not _SAYS.search(text):
             return True
-        joined = " ".join(self.pieces)
+        joined = " ".join(pieces)
         known = self.reader.note(line.number, joined, self.reader.whole)
         if not known and not describes:
             self.reader.strange(line.number, f"BPF: {joined}", refusal=True)
         if known or not describes:
-            self.pieces = []
+            del self.callers[caller]
+        if len(self.callers) > _MOST_CALLERS:  # records whose message the log does not have
+            self.callers.clear()
         return True
-
-    def end(self) -> None:
-        """A record whose message the log does not have is no finding, and nothing unknown either."""
-        self.pieces = []
 
 
 _KINDS = (
@@ -245,6 +272,7 @@ _KINDS = (
     "|FLOAT|DECL_TAG|TYPE_TAG|UNKN"
 )
 _PREFIX = re.compile(r"(?:^|[\s\]>:|])BPF: ?(.*)$")
+_CALLER = re.compile(r"\[ *([TC]\d+)\]")
 _HEAD = re.compile(rf"\[\d+\] (?:(?:{_KINDS})(?: |$)|Invalid |meta_left:)")
 _HEAD_MESSAGE = re.compile(r"\[\d+\] (?:Invalid |meta_left:)")
 _MEMBER = re.compile(r"^(?:\s.* |\s*\S* ?)(?:type_id=\d+ (?:bitfield_size=\d+ )?(?:bits_offset|offset)=\d+|val=-?\d+)")
@@ -272,22 +300,34 @@ _DETAIL_END = re.compile(r"(?:=\S+|\)|\b(?:struct|union))\s*$")
 # From messages to causes.
 
 
-def group(hits: object, catalogue: Catalogue, seen: dict[str, int]) -> Iterator[Group]:
-    """Hits by cause. `seen` are the contexts, with the line of each."""
+def group(hits: Iterable[Hit], catalogue: Catalogue, seen: dict[str, int], told: Told) -> Iterator[Group]:
+    """Hits by cause. `seen` are the contexts, with the line of each, and `told` the releases that they name."""
+    hits = list(hits)
+    pahole, kernel = told.pahole(), told.kernel()
+    hint, ruled_out = _whose_refusal(hits)
+    program = any(h.message.id == "libbpf-program-btf" for h in hits)
+    all_of: dict[Hit, list[str]] = {}
+    left: dict[Hit, list[str]] = {}
+    for hit in hits:
+        # What bpf() says without "BPF:" in the log of a program's loader is about that program.
+        names = [_PROGRAM] if program and hit.bare else hit.message.causes
+        all_of[hit] = list(dict.fromkeys(_turned(n, catalogue, seen) for n in names))
+        open_ = catalogue.open(all_of[hit], pahole, kernel)
+        left[hit] = [n for n in open_ if n != ruled_out] or open_
     found: list[_Grown] = []
-    ordered = sorted(hits, key=lambda h: (len(h.message.causes) > 1, len(h.message.causes), h.number))  # type: ignore[call-overload]
-    hint = _one_refusal(ordered)
-    for hit in ordered:
-        names = list(dict.fromkeys(_turned(n, catalogue, seen) for n in hit.message.causes))
-        if hint and len(names) > 1 and "module-vmlinux-mismatch" in names:
-            names.remove("module-vmlinux-mismatch")
-        home = _home(found, names)
+    for hit in sorted(left, key=lambda h: (bool(h.message.follows), len(left[h]) > 1, len(left[h]), h.number)):
+        names = left[hit]
+        home = _home(found, names, hit.message.follows)
         if home is None:
             found.append(_Grown(names, [hit], sole=len(names) == 1))
         else:
             home.join(names, hit)
     for grown in found:
-        yield _finished(grown, catalogue, seen, hint)
+        decided = any(len(left[h]) < len(all_of[h]) for h in grown.hits)
+        yield _finished(grown, catalogue, seen, told.reasons() if decided else [], hint if decided else "")
+
+
+_PROGRAM = "program-btf-refused"
 
 
 class _Grown:
@@ -299,19 +339,22 @@ class _Grown:
         self.sole = sole
 
     def join(self, names: list[str], hit: Hit) -> None:
-        self.names = [n for n in self.names if n in names]
+        """Take a message in; its own causes narrow the group's, and what it only follows does where they do not."""
+        own = [n for n in self.names if n in names]
+        self.names = own or [n for n in self.names if n in hit.message.follows]
         self.hits.append(hit)
 
 
-def _home(found: list[_Grown], names: list[str]) -> _Grown | None:
+def _home(found: list[_Grown], names: list[str], follows: Sequence[str]) -> _Grown | None:
     """The group that a message with these causes belongs to: a certain one, else one that shares a cause."""
-    if len(names) == 1:
-        return next((g for g in found if g.sole and g.names == names), None)
-    for name in names:
+    for name in (*names, *follows):
         for one in found:
             if one.sole and one.names == [name]:
                 return one
-    return next((g for g in found if not g.sole and set(g.names) & set(names)), None)
+    if len(names) == 1 and not follows:
+        return None
+    wide = {*names, *follows}
+    return next((g for g in found if not g.sole and wide & set(g.names)), None)
 
 
 def _turned(name: str, catalogue: Catalogue, seen: dict[str, int]) -> str:
@@ -319,27 +362,36 @@ def _turned(name: str, catalogue: Catalogue, seen: dict[str, int]) -> str:
     return cause.then if cause.unless in seen else name
 
 
-def _one_refusal(hits: list[Hit]) -> str:
-    """Many modules fail after one refusal: then it is vmlinux that was refused, not the modules."""
-    modules = {s for h in hits if h.message.id == "kernel-module-refused" for s in h.subjects}
-    refusals = sum(h.lines for h in hits if h.message.record)
-    if refusals == 1 and len(modules) > 2:
-        return f"one refusal, and then {len(modules)} modules fail: it is the BTF of vmlinux that was refused"
-    return ""
+def _whose_refusal(hits: list[Hit]) -> tuple[str, str]:
+    """(whose BTF was refused, the cause that this rules out), from how refusals and modules go together.
+
+    The kernel parses the BTF of vmlinux once. Many modules that fail after one refusal fail for that; modules
+    with refusals of their own show that vmlinux was accepted.
+    """
+    modules = {s for h in hits if h.message.id.startswith("kernel-module-") for s in h.subjects}
+    dmesg = [h for h in hits if h.message.record and not h.bare]
+    refusals = sum(len(h.records) for h in dmesg)
+    if refusals > 1 and len(modules) > 1:
+        return "each module has a refusal of its own: the BTF of vmlinux was accepted", "rust-types-in-btf"
+    if sum(h.lines for h in dmesg) == 1 and len(modules) > 2:
+        told = f"one refusal, and then {len(modules)} modules fail: it is the BTF of vmlinux that was refused"
+        return told, "module-vmlinux-mismatch"
+    return "", ""
 
 
-def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], hint: str) -> Group:
+def _finished(grown: _Grown, catalogue: Catalogue, seen: dict[str, int], told: list[str], hint: str) -> Group:
     causes = tuple(catalogue.causes[n] for n in grown.names)
-    alone = [h for h in grown.hits if len(h.message.causes) == 1]
-    turned = [c for h in grown.hits for n in h.message.causes if (c := catalogue.causes[n]).unless in seen]
+    alone = [h for h in grown.hits if len(h.message.causes) == 1 and h.message.causes[0] == grown.names[0]]
+    before = [catalogue.causes[n] for h in grown.hits for n in h.message.causes]
+    turned = [c for c in before if c.unless in seen and c.then in grown.names]
     reasons = [h.message.means for h in grown.hits]
     if len(causes) > 1:
         certainty = POSSIBLE
-    elif any(h.message.certainty == PROVEN for h in alone) and not turned:
+    elif any(h.message.certainty == PROVEN for h in alone):
         certainty = PROVEN
     else:
         certainty = LIKELY
     reasons += [f"{catalogue.contexts[c.unless].about} (line {seen[c.unless]})" for c in turned]
-    if hint and any(h.message.id == "kernel-module-refused" for h in grown.hits):
-        reasons.append(hint)
+    reasons += [hint] if hint else []
+    reasons += told if certainty != PROVEN else []
     return Group(causes, certainty, tuple(grown.hits), tuple(dict.fromkeys(reasons)))

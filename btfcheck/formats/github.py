@@ -6,6 +6,7 @@ Escaping is that of actions/toolkit (packages/core): % CR LF in the text, and : 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def _lines(report: Report) -> Iterator[str]:
         elif outcome.status is Status.ERROR:
             yield _line("error", outcome)
         elif outcome.status is Status.UNKNOWN:
-            yield _line("warning", outcome)
+            yield _line("notice" if outcome.severity is Severity.NOTE else "warning", outcome)
     if report.nothing:
         yield f"::notice title=btfcheck {report.command}::{_data(report.nothing)}"
 
@@ -39,12 +40,19 @@ def _line(command: str, outcome: Outcome) -> str:
     properties = {"title": f"{outcome.rule} {outcome.subject}"}
     if outcome.locations:
         place = outcome.locations[0]
-        properties = {"file": place.path} | ({"line": str(place.line)} if place.line else {}) | properties
+        properties = {"file": _path(place.path)} | ({"line": str(place.line)} if place.line else {}) | properties
     told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     text = [outcome.message or outcome.status.value, *outcome.notes, *outcome.missing]
     if outcome.fix:
         text.append(f"fix: {outcome.fix}")
     return f"::{command} {told}::{_data(chr(10).join(text))}"
+
+
+def _path(path: str) -> str:
+    """As the repository has it: annotations show only at files that are named from its top, where steps run."""
+    if os.path.isabs(path) and not (below := os.path.relpath(path)).startswith(".."):
+        return below
+    return path
 
 
 def _data(text: str) -> str:

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """SARIF 2.1.0 (OASIS), as code hosts read it. Fingerprints are those of the outcomes, so that they stay the same
-from build to build; what stands inside an ELF file is a logical location."""
+from build to build; what stands inside an ELF file is a logical location.
+
+A result is a finding, or what could not be judged. Rules that passed or did not apply stand among the rules only:
+code hosts make an alert of every result, of one with `kind: pass` too, and take 25,000 of them at most.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,10 @@ if TYPE_CHECKING:
     from btfcheck.formats.style import Style
     from btfcheck.lint.rules import Rule
 
-SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 # SARIF 3.27.9: a result without a level is not a failure, and its kind says what it is.
-_KINDS = {Status.FINDING: "fail", Status.OK: "pass", Status.SKIP: "notApplicable", Status.UNKNOWN: "open",
-          Status.ERROR: "review"}  # fmt: skip
+_KINDS = {Status.FINDING: "fail", Status.UNKNOWN: "open", Status.ERROR: "review"}
 _UNFIT = re.compile("[\ud800-\udfff]")
 
 
@@ -34,7 +37,7 @@ def render(report: Report, exit_code: int, style: Style, body: Body | None = Non
 
 
 def document(report: Report, exit_code: int) -> dict[str, Any]:
-    """The whole log as plain data: one run, passed and skipped rules included."""
+    """The whole log as plain data: one run, with every rule that was asked."""
     known = _rules()
     used = sorted({o.rule for o in report.outcomes})
     number = {rule: i for i, rule in enumerate(used)}
@@ -46,7 +49,7 @@ def document(report: Report, exit_code: int) -> dict[str, Any]:
         "automationDetails": {"id": f"btfcheck/{report.command}/"},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(report, exit_code)],
-        "results": [_result(o, number[o.rule]) for o in report.outcomes],
+        "results": [_result(o, number[o.rule]) for o in report.outcomes if o.status in _KINDS],
     }  # fmt: skip
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
@@ -93,8 +96,8 @@ def _result(outcome: Outcome, rule_index: int) -> dict[str, Any]:
         "kind": _KINDS[outcome.status],
         "level": _LEVELS[outcome.severity] if failed else "none",
         "message": {"text": _text(text)},
-        "locations": [_location(p, outcome.subject) for p in outcome.locations[:10]]
-        or [{"logicalLocations": [_logical(outcome.subject)]}],
+        # Code hosts refuse the whole log for one result without a file.
+        "locations": [_location(p, outcome.subject) for p in outcome.locations[:10] or (Location(outcome.subject),)],
         "partialFingerprints": {"btfcheck/v1": outcome.fingerprint},
         "properties": {"subject": _text(outcome.subject), "status": outcome.status.value,
                        "confidence": outcome.confidence},

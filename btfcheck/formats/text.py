@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from btfcheck.formats.style import printable
+from btfcheck.lint.policy import KNOWN, WAIVED
 from btfcheck.model import Fact, Location, Outcome, Report, Severity, Status
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ def summary(report: Report, exit_code: int, style: Style) -> str:
         f"{n} {words}" for s, words in ((Status.UNKNOWN, "could not be told"), (Status.ERROR, "failed"))
         if (n := report.count(s))
     ]
-    tail = f"{report.count(Status.OK)} passed, {report.count(Status.SKIP)} did not apply"
+    excused = {
+        word: sum(o.status is Status.SKIP and o.message.startswith(prefix) for o in report.outcomes)
+        for word, prefix in (("waived", WAIVED), ("in the baseline", KNOWN))
+    }
+    tail = f"{report.count(Status.OK)} passed, {report.count(Status.SKIP) - sum(excused.values())} did not apply"
+    tail += "".join(f", {n} {word}" for word, n in excused.items() if n)
     if report.nothing and not found and not open_ends:
         return f"btfcheck {report.command}: {style.paint('warning', 'nothing to check')}: {report.nothing}"
     if not found and not open_ends:
@@ -123,6 +129,7 @@ def render(report: Report, exit_code: int, style: Style, body: Body | None = Non
 def render_rest(report: Report, exit_code: int, style: Style, shown: set[int]) -> str:
     """What is left to print after `Console.part` showed the outcomes with these ids."""
     lines = list(blocks([o for o in report.outcomes if id(o) not in shown], style))
+    lines = ["", *lines] if lines else []
     if not style.quiet:
         lines.append(summary(report, exit_code, style))
     return "".join(f"{line}\n" for line in lines)

@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import os
 import struct
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
+from btfcheck.btf.fault import Refused
+from btfcheck.btf.header import read_sections
+from btfcheck.btf.releases import NEWEST, rules_for
+from btfcheck.btf.verify import VMLINUX
+from btfcheck.files import workplace
 from btfcheck.gate.sample import RUST, C, sample
 from btfcheck.model import Fact, Location
 from btfcheck.toolchain.pahole import flags, trees
@@ -106,7 +110,7 @@ def forget() -> None:
 
 def encode(elf: bytes, command: tuple[str, ...], args: tuple[str, ...], timeout: float) -> Trial:
     """Run pahole over a file with these bytes and read what it wrote."""
-    with tempfile.TemporaryDirectory(prefix="btfcheck-") as folder:
+    with workplace() as folder:
         source, target = os.path.join(folder, "sample"), os.path.join(folder, "sample.btf")
         with open(source, "wb") as stream:
             stream.write(elf)
@@ -141,10 +145,8 @@ def _logical(name: str) -> str:
 
 def btf_names(data: bytes) -> frozenset[str] | None:
     """Every name in a BTF blob's string section; None when this is no whole BTF."""
-    if len(data) < 24:
+    try:
+        strings = read_sections(data, rules_for(NEWEST), VMLINUX, False, "little").strings
+    except (Refused, struct.error):
         return None
-    magic, _, _, header, _, _, offset, length = struct.unpack_from("<HBBIIIII", data)
-    begin = header + offset
-    if magic != 0xEB9F or begin + length > len(data):
-        return None
-    return frozenset(data[begin:begin + length].decode("utf-8", "backslashreplace").split("\0"))
+    return frozenset(strings.decode("utf-8", "backslashreplace").split("\0"))

@@ -2,34 +2,40 @@
 """Results of files that did not change, kept from run to run.
 
 One small file for each result, named by the hash of all that it depends on; it is written beside and renamed,
-so that two runs at once, a kill or a full disk never leave half of one. What cannot be read is computed anew.
+so that two runs at once, a kill or a full disk never leave half of one. What cannot be read, or is not what was
+written, is computed anew.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from btfcheck import __version__
+from btfcheck.files import write_whole
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Found(NamedTuple):
-    """What was found of one file: outcomes, and its elements of the JSON keys."""
+    """What was found of one file: outcomes, and its elements of the JSON keys.
+
+    `seen` are further files that the result depends on, there or not: places of separate debug files;
+    `strangers` those of them that belong to another build.
+    """
 
     outcomes: tuple[Outcome, ...]
     files: tuple[dict[str, Any], ...] = ()
     verdicts: tuple[dict[str, Any], ...] = ()
     encodings: tuple[dict[str, Any], ...] = ()
     compared: bool = False
+    seen: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
 
 
 class Cache:
@@ -61,28 +67,32 @@ class Cache:
     def get(self, key: str) -> Found | None:
         try:
             with open(self._place(key), encoding="ascii") as stream:
-                found = _unpack(json.load(stream))
-        except (OSError, ValueError, TypeError, KeyError, IndexError):
+                digest, _, text = stream.read().partition("\n")
+            if digest != _digest(key, text):
+                return None
+            found, identities = _unpack(json.loads(text))
+            if identities != [self._identity(path) for path in found.seen]:
+                return None
+        except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
             return None
         self.hits += 1
         return found
 
     def put(self, key: str, found: Found) -> None:
-        beside = ""
+        text = json.dumps([*_pack(found), [self._identity(path) for path in found.seen]])
         try:
             os.makedirs(os.path.dirname(self._place(key)), exist_ok=True)
-            handle, beside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(self._place(key)))
-            with open(handle, "w", encoding="ascii") as stream:
-                json.dump(_pack(found), stream)
-            os.replace(beside, self._place(key))
+            write_whole(self._place(key), f"{_digest(key, text)}\n{text}".encode("ascii"))
         except OSError as error:
             self.problem = f"--cache {self.folder}: {error.strerror or error}"
-            if beside:
-                with contextlib.suppress(OSError):
-                    os.unlink(beside)
 
     def _place(self, key: str) -> str:
         return os.path.join(self.folder, key[:2], f"{key[2:]}.json")
+
+
+def _digest(key: str, text: str) -> str:
+    """What tells an entry that was damaged, or that stands in another one's place."""
+    return hashlib.sha256(f"{key}\n{text}".encode("ascii")).hexdigest()
 
 
 def _content(path: str) -> str:
@@ -113,11 +123,13 @@ def _pack(found: Found) -> list[Any]:
     return [_FORMAT, list(found.outcomes), *found[1:]]
 
 
-def _unpack(data: list[Any]) -> Found:
-    if data[0] != _FORMAT:
-        raise ValueError(data[0])
-    outcomes = tuple(_outcome(row) for row in data[1])
-    return Found(outcomes, tuple(data[2]), tuple(data[3]), tuple(data[4]), bool(data[5]))
+def _unpack(data: list[Any]) -> tuple[Found, list[Any]]:
+    version, outcomes, files, verdicts, encodings, compared, seen, strangers, identities = data
+    if version != _FORMAT:
+        raise ValueError(version)
+    found = Found(tuple(_outcome(row) for row in outcomes), tuple(files), tuple(verdicts), tuple(encodings),
+                  bool(compared), tuple(seen), tuple(strangers))
+    return found, identities
 
 
 def _outcome(row: list[Any]) -> Outcome:

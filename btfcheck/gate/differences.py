@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What a comparison of BTF with the debug information means: values -> outcomes of the rules BTF508 to BTF520."""
+"""What a comparison of BTF with the debug information means: values -> outcomes of the rules BTF508 to BTF522."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _LISTS: tuple[tuple[str, str, Severity, str], ...] = (
     ("BTF513", "untraced", Severity.NOTE, "{n} names in the BTF are defined by no unit of the debug information"),
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]*\Z")  # as the kernel sees it
+_OF_PAHOLE = ("BTF300", "BTF301", "BTF302", "BTF304", "BTF308")  # harm or none, as its version has it
 _NEEDS_ALL = ("BTF508", "BTF509", "BTF510", "BTF513")  # what a unit that cannot be read leaves open
 
 
 def of_comparison(about: About, found: Comparison) -> list[Outcome]:
-    """BTF508 to BTF514, and BTF520."""
+    """BTF508 to BTF514, and BTF522."""
     outcomes = []
     for rule, field, severity, text in _LISTS:
         names: tuple[str, ...] = getattr(found, field)
@@ -54,32 +55,36 @@ def _extra(rule: str, found: Comparison) -> tuple[str, ...]:
 
 
 def _arguments(about: About, found: Arguments) -> Outcome:
-    """BTF520: does a BPF trampoline find every argument that is passed by value?"""
+    """BTF522: does a BPF trampoline find every argument that is passed by value?"""
     settled = f"{len(found.right)} functions take what is packed, aligned or floating by value, and no tracer is misled"
     notes = (settled, *_first(found.right)) if found.right else ()
     if found.wrong:
         message = f"{len(found.wrong)} functions take arguments where BPF trampolines do not look for them"
-        return about.outcome("BTF520", Status.FINDING, Severity.WARNING, message, notes=(*_lines(found.wrong), *notes))
+        return about.outcome("BTF522", Status.FINDING, Severity.WARNING, message, notes=(*_lines(found.wrong), *notes))
     if found.open:
         message = f"{len(found.open)} functions take arguments by value whose place is not known"
-        return about.outcome("BTF520", Status.UNKNOWN, Severity.NOTE, message, notes=(*_lines(found.open), *notes),
+        return about.outcome("BTF522", Status.UNKNOWN, Severity.NOTE, message, notes=(*_lines(found.open), *notes),
                              missing=("the definitions of these types in the debug information",))
-    return about.ok("BTF520", Severity.WARNING)._replace(notes=notes)
+    return about.ok("BTF522", Severity.WARNING)._replace(notes=notes)
 
 
 def settled(outcomes: Sequence[Outcome], found: Comparison) -> list[Outcome]:
-    """The outcomes of a look at BTF alone, without the questions that the comparison answers: names of several
-    layouts (BTF404), and arguments by value (BTF408)."""
-    answers = {
+    """The outcomes of a look at BTF or debug information alone, without the questions that the comparison answers:
+    names of several layouts (BTF404), arguments by value (BTF408), and what a pahole of unknown version made of Rust
+    units."""
+    clean = not (found.rust or found.clashes or found.lost_types or found.void)
+    sound = "the BTF in the file has nothing of Rust's, and no type of C is lost"
+    answers = dict.fromkeys(_OF_PAHOLE, (clean, sound)) | {
         "BTF404": (not found.unmatched, f"each layout of these names is a type of its own in C: "
                    f"{', '.join(_first(found.several))}" if found.several else "answered by BTF508 and BTF509"),
-        "BTF408": (not found.arguments.open, "answered by BTF520, from the debug information"),
+        "BTF408": (not found.arguments.open, "answered by BTF522, from the debug information"),
     }
     result = []
     for outcome in outcomes:
         answered, why = answers.get(outcome.rule, (False, ""))
-        if answered and not found.problems and outcome.status is Status.FINDING:
-            outcome = outcome._replace(status=Status.OK, message=why, notes=(), locations=())
+        open_status = Status.UNKNOWN if outcome.rule in _OF_PAHOLE else Status.FINDING
+        if answered and not found.problems and outcome.status is open_status:
+            outcome = outcome._replace(status=Status.OK, message=why, notes=(), locations=(), missing=())
         result.append(outcome)
     return result
 

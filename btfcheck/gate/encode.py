@@ -9,14 +9,12 @@ and the verdict is that of the bytes in it.
 from __future__ import annotations
 
 import os
-import shutil
 import struct
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from btfcheck import payload
+from btfcheck.files import workplace
 from btfcheck.gate.messages import Message, explain, skipped_functions
 from btfcheck.image import expansion_limit
 from btfcheck.model import InputError
@@ -98,10 +96,10 @@ def encode(
         target = os.path.join(folder, "btf")
         argv = _argv(command, arguments(chosen, release, jobs), base, target, source)
         done = run(argv, timeout=timeout, memory=memory, output=OUTPUT, cwd=folder, tied=True)
-        btf, found = _result(target)
+        btf, found = result(target)
         touched = _identity(path) != before
     lines = decode(done.stderr).splitlines() + decode(done.stdout).splitlines()
-    return Encoding(command, version, chosen, done, found, btf, tuple(explain(lines)), touched)
+    return Encoding(command, version, chosen, done, found, btf, tuple(explain(lines, version)), touched)
 
 
 def left_out(
@@ -118,7 +116,7 @@ def left_out(
         # It prints every type: 574 MB for Debian's 6.12.117 cloud vmlinux with 1.30, of which 343 lines matter.
         argv = _argv(encoding.command, words, base, target, source)
         done = run(argv, timeout=timeout, memory=memory, output=OUTPUT, cwd=folder, tied=True, only=b" due to ")
-        if not done.ok or _result(target)[1] != WHOLE:
+        if not done.ok or result(target)[1] != WHOLE:
             return None
     return skipped_functions([*decode(done.stdout).splitlines(), *decode(done.stderr).splitlines()])
 
@@ -127,27 +125,14 @@ def _argv(
     command: tuple[str, ...], words: Sequence[str], base: str | None, target: str, source: str
 ) -> tuple[str, ...]:
     below = ("--btf_base", os.path.abspath(base)) if base else ()
-    return (*_absolute(command), "-J", *words, *below, f"--btf_encode_detached={target}", source)
+    return (*absolute(command), "-J", *words, *below, f"--btf_encode_detached={target}", source)
 
 
-def _absolute(command: tuple[str, ...]) -> tuple[str, ...]:
+def absolute(command: tuple[str, ...]) -> tuple[str, ...]:
     """A relative program as seen from here: pahole itself runs in its own directory."""
     if command and os.path.dirname(command[0]):
         return os.path.abspath(command[0]), *command[1:]
     return command
-
-
-@contextmanager
-def workplace() -> Iterator[str]:
-    """A private directory that is gone afterwards; InputError where none can be made."""
-    try:
-        folder = tempfile.mkdtemp(prefix="btfcheck-")
-    except OSError as error:
-        raise InputError(f"no temporary directory: {error.strerror or error}") from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def unpacked(path: str, folder: str) -> str:
@@ -173,7 +158,8 @@ def _identity(path: str) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _result(target: str) -> tuple[bytes, str]:
+def result(target: str) -> tuple[bytes, str]:
+    """(what a tool wrote there, whether that is whole BTF)"""
     try:
         with open(target, "rb") as stream:
             data = stream.read()

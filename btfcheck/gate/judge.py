@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from btfcheck.btf.fault import ERRNO_NAMES, Verdict
 from btfcheck.gate.encode import CUT, EMPTY, NO_BTF, NOTHING, TAIL, WHOLE, Encoding
-from btfcheck.gate.messages import FATAL, HINT, LOSS, Message
+from btfcheck.gate.finish import Finished
+from btfcheck.gate.messages import Message
+from btfcheck.lint.messages import FATAL, HINT, LOSS
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 from btfcheck.release import Release
-from btfcheck.toolchain.tools import show
+from btfcheck.toolchain.tools import decode, show
 from btfcheck.trace.compare import Comparison
 
 FIRST = 20  # names that are listed
-_RESOLVE_BTFIDS = (7, 0)  # from here on it finishes the BTF: sorting, kfunc tags, distilling
 
 # Rule -> (severity, what is wrong with an encoding's output); the first that applies is told, with all its causes.
 _FATE = ("BTF501", "BTF502", "BTF503", "BTF504", "BTF505", "BTF506")
@@ -67,7 +68,7 @@ def of_run(about: About, encoding: Encoding) -> list[Outcome]:
     else:
         outcomes.append(about.ok("BTF518"))
     outcomes.append(about.ok("BTF519"))
-    return outcomes + _messages(about, encoding) + _coverage(about, encoding)
+    return [*outcomes, *_messages(about, encoding), _flags(about, encoding)]
 
 
 def _fate(encoding: Encoding) -> tuple[str, str] | None:
@@ -114,22 +115,57 @@ def _messages(about: About, encoding: Encoding) -> list[Outcome]:
     )]  # fmt: skip
 
 
-def _coverage(about: About, encoding: Encoding) -> list[Outcome]:
-    outcomes = [about.ok(rule, Severity.NOTE) for rule in ("BTF516", "BTF517")]
-    if encoding.flags.assumed:
-        message = f"assumed flags: {encoding.flags.note}"
-        outcomes[0] = about.outcome("BTF516", Status.FINDING, Severity.NOTE, message)
-    if about.release.line >= _RESOLVE_BTFIDS:
-        message = f"not covered: what {about.release}'s resolve_btfids adds (sorting, kfunc tags, distilled base)"
-        outcomes[1] = about.outcome("BTF517", Status.FINDING, Severity.NOTE, message)
-    return outcomes
+def _flags(about: About, encoding: Encoding) -> Outcome:
+    """BTF516."""
+    if not encoding.flags.assumed:
+        return about.ok("BTF516", Severity.NOTE)
+    return about.outcome("BTF516", Status.FINDING, Severity.NOTE, f"assumed flags: {encoding.flags.note}")
+
+
+def of_finish(about: About, finished: Finished | str | None) -> list[Outcome]:
+    """BTF517, BTF520 and BTF521: what came of resolve_btfids; a text says why it was not run, "" that none was
+    given, None that there is nothing to run."""
+    if finished is None:
+        why = f"{about.release}'s resolve_btfids changes no BTF"
+        return [about.ok("BTF517", Severity.NOTE), about.outcome("BTF520", Status.SKIP, Severity.ERROR, why)]
+    if isinstance(finished, str):
+        message = f"not covered: what {about.release}'s resolve_btfids does (sorting, kfunc tags, distilled base)"
+        told = (about.outcome("BTF520", Status.UNKNOWN, Severity.ERROR, f"resolve_btfids was not run: {finished}",
+                              missing=("the file as the build had it before its own resolve_btfids (.tmp_vmlinux1)",))
+                if finished else about.outcome("BTF520", Status.SKIP, Severity.ERROR, "none was given"))
+        return [about.outcome("BTF517", Status.FINDING, Severity.NOTE, f"{message}; RESOLVE_BTFIDS=PATH runs it"),
+                told]  # fmt: skip
+    return [about.ok("BTF517", Severity.NOTE), *_of_resolve(about, finished)]
+
+
+def _of_resolve(about: About, finished: Finished) -> Iterator[Outcome]:
+    done = finished.done
+    if not done.started:
+        yield about.outcome("BTF520", Status.UNKNOWN, Severity.ERROR, f"cannot be run: {done.problem}",
+                            missing=("a resolve_btfids that runs: RESOLVE_BTFIDS=PATH",))
+        return
+    said = [line for line in decode(done.stderr).splitlines() if line.strip()]
+    notes = (f"ran: {show(done.argv)}", *said[-FIRST:])
+    if finished.ok:
+        yield about.ok("BTF520")
+    else:
+        message = f"resolve_btfids failed: {finished.wrong}"
+        yield about.outcome("BTF520", Status.FINDING, Severity.ERROR, message, notes=notes)
+    if finished.warnings:
+        more = finished.warnings[FIRST:]
+        yield about.outcome(
+            "BTF521", Status.FINDING, Severity.WARNING, f"resolve_btfids printed {len(finished.warnings)} warnings",
+            notes=(*finished.warnings[:FIRST], *((f"and {len(more)} more",) if more else ())),
+        )  # fmt: skip
+    else:
+        yield about.ok("BTF521", Severity.WARNING)
 
 
 # -- the BTF -------------------------------------------------------------------------------------------------
 
 
-def of_verdict(about: About, verdict: Verdict) -> Outcome:
-    """BTF507: does the kernel take what pahole made?"""
+def of_verdict(about: About, verdict: Verdict, finished: Finished | str | None = None) -> Outcome:
+    """BTF507: does the kernel take what pahole, and resolve_btfids after it, made?"""
     if verdict.accepted:
         return about.ok("BTF507")
     notes = []
@@ -143,29 +179,35 @@ def of_verdict(about: About, verdict: Verdict) -> Outcome:
     reason = verdict.faults[0].reason if verdict.faults else ""
     said = verdict.message if reason in verdict.message else reason
     said = " ".join(said.encode("latin-1", "replace").decode("utf-8", "backslashreplace").split())
-    message = f"Linux {about.release} refuses the BTF: {errno}: {said}"
+    which = "the BTF that resolve_btfids made of it" if isinstance(finished, Finished) and finished.ok else "the BTF"
+    message = f"Linux {about.release} refuses {which}: {errno}: {said}"
     return about.outcome("BTF507", Status.FINDING, Severity.ERROR, message, notes=tuple(dict.fromkeys(notes)))
 
 
 def data(path: str, about: About, encoding: Encoding | None, verdict: Verdict | None,
-         found: Comparison | None) -> dict[str, Any]:
+         found: Comparison | None, finished: Finished | str | None = None) -> dict[str, Any]:
     """One element of the JSON key `encodings`; `encoding` None: the BTF was there before."""
+    failed = isinstance(finished, Finished) and not finished.ok
     wrote = encoding is None or (encoding.out == WHOLE and encoding.done.ok)
     row: dict[str, Any] = {
         "path": path,
         "pahole": about.label,
         "kernel": str(about.release),
         "written": wrote,
-        "accepted": bool(verdict and verdict.accepted and wrote),
+        "accepted": bool(verdict and verdict.accepted and wrote and not failed),
         "message": verdict.message if verdict else "",
     }
     if encoding is not None:
         row |= {
-            "result": _result(encoding, verdict), "exit": encoding.done.status, "problem": encoding.done.problem,
+            "result": "resolve-failed" if failed else _result(encoding, verdict),
+            "exit": encoding.done.status, "problem": encoding.done.problem,
             "flags": list(encoding.flags.args), "flags_of": encoding.flags.row, "assumed": encoding.flags.assumed,
             "seconds": round(encoding.done.seconds, 2), "cpu": round(encoding.done.cpu, 2),
             "messages": [m._asdict() for m in encoding.messages],
         }  # fmt: skip
+    if isinstance(finished, Finished):
+        row["resolve_btfids"] = {"command": list(finished.done.argv), "exit": finished.done.status,
+                                 "problem": finished.done.problem, "warnings": len(finished.warnings)}
     if found is not None:
         row |= {
             "rust_types": len(found.rust_types), "rust_functions": len(found.rust_functions),

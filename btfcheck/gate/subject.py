@@ -5,25 +5,24 @@ from __future__ import annotations
 
 import os
 import re
-import struct
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
 
+from btfcheck import payload
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.census import Census, census
 from btfcheck.dwarf.names import Key
 from btfcheck.dwarf.units import Debug
-from btfcheck.image import DEBUG_ROOTS, ET_REL, SHT_SYMTAB, Image, find_debug_file, open_image
+from btfcheck.image import DEBUG_ROOTS, ET_REL, Image, find_debug_file, open_image
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
 from btfcheck.trace.compare import Comparison, compare, wanted
+from btfcheck.trace.symbols import ambiguous, functions, has_symbols
 from btfcheck.trace.unencoded import ALL
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _BANNER = re.compile(rb"Linux version \d+\.\d+[^\0\n]{0,400}")
 _VERMAGIC = re.compile(rb"(?:^|\0)vermagic=([^\0 ]+)")
-_FUNCTION = 2  # STT_FUNC
 
 
 class Subject:
@@ -52,8 +51,7 @@ class Subject:
     @cached_property
     def banner(self) -> str:
         """A kernel's "Linux version ...", or ""."""
-        found = _BANNER.search(self.image.contents(".rodata"))
-        return found[0].decode("latin-1") if found else ""
+        return first_banner(self.image.contents(".rodata"))
 
     @property
     def uname(self) -> str:
@@ -62,7 +60,7 @@ class Subject:
 
     @property
     def release(self) -> Release | None:
-        return _parsed(self.banner) or _parsed(self.vermagic)
+        return released(self.banner) or released(self.vermagic)
 
     @cached_property
     def debug(self) -> Debug | None:
@@ -93,23 +91,30 @@ class Subject:
     ) -> Comparison | None:
         """BTF that belongs to this file against its debug information, see trace.compare.compare; None without
         any debug information."""
-        symbols = self.symbols
-        names = symbols.names if symbols else None
+        names = self.functions
         found = self.census(wanted(btf, below, names))
         if found is None or not (found.c or found.rust or found.problems):
             return None
         return compare(
-            btf, found, below=below, symbols=names, ambiguous=symbols.ambiguous if symbols else frozenset(),
+            btf, found, below=below, symbols=names, ambiguous=ambiguous(self.symbols or {}),
             left_out=said, silent=silent, machine=self.image.machine, release=release,
         )
 
+    @property
+    def symbol_image(self) -> Image:
+        """The file that has the symbol table: this one, or its separate debug file."""
+        debug = self.debug
+        return debug.image if debug is not None and not has_symbols(self.image) else self.image
+
     @cached_property
-    def symbols(self) -> Symbols | None:
+    def symbols(self) -> dict[str, set[tuple[int, int]]] | None:
+        """The functions in the symbol table with their places; None without a table."""
+        return functions(self.symbol_image)
+
+    @cached_property
+    def functions(self) -> frozenset[str] | None:
         """The functions in the symbol table, of which pahole encodes no others; None without a table."""
-        for image in (self.image, *([self.debug.image] if self.debug else [])):
-            if (found := function_symbols(image)) is not None:
-                return found
-        return None
+        return None if self.symbols is None else frozenset(self.symbols)
 
     def close(self) -> None:
         self.__dict__.pop("debug", None)
@@ -117,36 +122,15 @@ class Subject:
         self.image.close()
 
 
-def _parsed(text: str) -> Release | None:
+def first_banner(data: payload.Data | memoryview) -> str:
+    """"Linux version ..." as it stands in a kernel's read-only data, or ""."""
+    found = _BANNER.search(data)
+    return found[0].decode("latin-1") if found else ""
+
+
+def released(text: str) -> Release | None:
+    """The release that a banner or a vermagic names, None where it names none."""
     try:
         return parse(text)
     except UsageError:
         return None
-
-
-class Symbols(NamedTuple):
-    """Names of functions; `ambiguous` stand for several addresses, those of `name.suffix` counted in."""
-
-    names: frozenset[str]
-    ambiguous: frozenset[str]
-
-
-def function_symbols(image: Image) -> Symbols | None:
-    """The STT_FUNC symbols; None when the file has no symbol table."""
-    table = image.section(".symtab")
-    if table is None or table.type != SHT_SYMTAB or not table.size or table.link >= len(image.sections):
-        return None
-    data = image.contents(table)
-    entry = struct.Struct(image.order + ("IBBHQQ" if image.bits == 64 else "IIIBBH"))
-    info, section, value = (1, 3, 4) if image.bits == 64 else (3, 5, 1)
-    whole = data[: len(data) - len(data) % entry.size]
-    found = {(row[0], row[section], row[value]) for row in entry.iter_unpack(whole) if row[info] & 15 == _FUNCTION}
-    strings = bytes(image.contents(image.sections[table.link]))
-    places: dict[str, set[tuple[int, int]]] = {}
-    names = set()
-    for at, number, address in found:
-        if at:
-            name = strings[at : strings.find(b"\0", at)].decode("utf-8", "backslashreplace")
-            names.add(name)
-            places.setdefault(name.partition(".")[0], set()).add((number, address))
-    return Symbols(frozenset(names), frozenset(name for name, known in places.items() if len(known) > 1))

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from btfcheck.files import write_whole
+from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -23,8 +25,16 @@ _SECONDS = 30.0  # for one command; real ones need 0.1 s
 _MOST = 4095  # bytes of output that conf reads
 _TOOLS = ("CC", "LD", "AR", "NM", "OBJCOPY", "READELF", "RUSTC", "BINDGEN", "PAHOLE", "PYTHON3")
 _ALSO = ("as", "ld", "sh")  # what compilers and scripts call by themselves
-_SEEN_BY_TOOLS = ("PATH", "CLANG_FLAGS", "CROSS_COMPILE", "LLVM", "RUST_LIB_SRC", "LIBCLANG_PATH", "LLVM_CONFIG_PATH",
-                  "RUSTUP_TOOLCHAIN", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "GCC_EXEC_PREFIX")  # fmt: skip
+# Of the process's environment, what tools act upon; the rest that they see is in Environment.values.
+_SEEN_BY_TOOLS = ("PATH", "RUST_LIB_SRC", "LIBCLANG_PATH", "LLVM_CONFIG_PATH", "RUSTUP_TOOLCHAIN", "RUSTUP_HOME",
+                  "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "LD_LIBRARY_PATH", "GCC_EXEC_PREFIX", "COMPILER_PATH",
+                  "BINDGEN_EXTRA_CLANG_ARGS")  # fmt: skip
+_PLACES = ("srctree", "objtree", "KERNELVERSION", "O", "KBUILD_OUTPUT", "KCONFIG_CONFIG")  # not of the toolchain
+# What changes when software is installed: headers, plugins, libclang, Rust's sources.
+_INSTALLED = ("/etc/ld.so.cache", "/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sqlite", "/var/lib/rpm/Packages",
+              "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/Packages.db", "/var/lib/pacman/local",
+              "/lib/apk/db/installed")  # fmt: skip
+_MOST_STORES = 40  # files of answers that are kept
 _RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
 # $(if-success,...) of scripts/Kconfig.include.
 _IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
@@ -87,7 +97,11 @@ class Answers:
     def _run(self, command: str, place: str) -> str:
         if self._place is None:
             # Writable and private: cc-option makes a directory, and without it says n to everything.
-            self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
+            try:
+                self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
+            except OSError as error:
+                raise InputError(f"{place}: $(shell,...) needs a directory to write in, and none can be made "
+                                 f"(TMPDIR): {error.strerror}") from error
         self.ran += 1
         done = tools.run(
             ["/bin/sh", "-c", command],
@@ -117,12 +131,11 @@ class Answers:
     def _identity(self) -> str:
         """What tells this toolchain from others: its commands, the files they are, and their versions."""
         values = self.environment.values
-        told: list[Any] = [(name, values.get(name) or os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
-        for name in _TOOLS:
-            command = tools.split(values.get(name, ""))
-            told.append((name, command, [_file_identity(word) for word in command if not word.startswith("-")]))
-        told.append([_file_identity(name) for name in _ALSO])
-        told += [values.get(f"{name}_VERSION_TEXT", "") for name in ("CC", "RUSTC")]
+        told: list[Any] = sorted((name, value) for name, value in values.items() if name not in _PLACES)
+        told += [(name, os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
+        words = [word for name in _TOOLS for word in tools.split(values.get(name, ""))]
+        told += [_file_identity(word) for word in (*words, *_ALSO) if not word.startswith("-")]
+        told += [_stamp(path) for path in _INSTALLED]
         told.append(_rust_source(tools.split(values.get("RUSTC", ""))))
         return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
@@ -131,12 +144,19 @@ def _file_identity(word: str) -> tuple[str, int, int] | None:
     file, _ = tools.find(word)
     if not file:
         return None
-    real = os.path.realpath(file)
-    stat = os.stat(real)
-    return real, stat.st_size, stat.st_mtime_ns
+    return _stamp(os.path.realpath(file))
 
 
-def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int] | None:
+def _stamp(path: str) -> tuple[str, int, int] | None:
+    """What tells that a file was changed, None where there is none."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return path, stat.st_size, stat.st_mtime_ns
+
+
+def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int, int] | None:
     """The core library's source, which scripts/rust_is_available.sh looks for."""
     file, _ = tools.find(rustc[0]) if rustc else ("", "")
     if not file:
@@ -145,8 +165,7 @@ def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int] | None:
     root = os.path.dirname(os.path.dirname(real))
     if not os.path.isdir(os.path.join(root, "lib/rustlib")):  # a launcher; only it knows
         root = tools.ask([*rustc, "--print", "sysroot"]).text.strip()
-    source = os.path.join(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
-    return (source, os.stat(source).st_mtime_ns) if os.path.exists(source) else (source, 0)
+    return _stamp(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
 
 
 # Tools that grant all that Rust, BTF and LTO ask of tools in every release up to 7.3.
@@ -157,8 +176,11 @@ SUFFICIENT: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def by_facts(facts: Mapping[str, str | None]) -> Rule:
-    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there."""
+def by_facts(facts: Mapping[str, str | None], srcarch: str = "", flags: str = "") -> Rule:
+    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there.
+
+    `srcarch` and `flags` as for compilers.passes.
+    """
     name, number = _either(facts, ("CC_IS_CLANG", "Clang", "CLANG_VERSION"), ("CC_IS_GCC", "GCC", "GCC_VERSION"))
     told = {
         "cc-version.sh": f"{name} {number}" if number else None,
@@ -182,12 +204,26 @@ def by_facts(facts: Mapping[str, str | None]) -> Rule:
             return str(int(quotient[1]) // int(quotient[2]))
         if "/scripts/rust_is_available.sh;" in command:
             return facts.get("RUST_IS_AVAILABLE")
+        compared = _tested(command)
         tests = _IF_SUCCESS.fullmatch(command)
-        if tests and (empty := re.fullmatch(r'test -z "(.*)"', tests[1])):
-            return tests[3] if empty[1] else tests[2]
-        return None
+        if compared is not None or tests is None:
+            return compared
+        good = passes(tests[1], facts, srcarch, flags)
+        return None if good is None else tests[2] if good else tests[3]
 
     return rule
+
+
+def _tested(command: str) -> str | None:
+    """What a $(success,test ...) that compares nothing but texts says, as for $(cc-name); None for other commands."""
+    question = _IF_SUCCESS.fullmatch(command)
+    if question is None:
+        return None
+    if empty := re.fullmatch(r'test -z "([^"$`]*)"', question[1]):
+        return question[3] if empty[1] else question[2]
+    if same := re.fullmatch(r'test "?([\w.-]*)"? = "?([\w.-]+)"?', question[1]):
+        return question[2] if same[1] == same[2] else question[3]
+    return None
 
 
 _Kind = tuple[str, str, str]
@@ -228,9 +264,14 @@ def _save(file: str, answers: Mapping[str, str]) -> None:
     """Write beside and rename; a store that cannot be written only costs time."""
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=".answers-", dir=os.path.dirname(file))
-        with open(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            json.dump(answers, stream, indent=0)
-        os.replace(beside, file)
+        write_whole(file, json.dumps(answers, indent=0).encode("ascii"))
+        _thin_out(os.path.dirname(file))
     except OSError:
         return
+
+
+def _thin_out(folder: str) -> None:
+    """Forget the answers of the toolchains that were not asked for the longest time."""
+    files = [entry for entry in os.scandir(folder) if entry.name.endswith(".json")]
+    for entry in sorted(files, key=lambda e: e.stat().st_mtime_ns)[:-_MOST_STORES]:
+        os.unlink(entry.path)

@@ -12,6 +12,8 @@ Source: Documentation/kbuild/kconfig-language.rst and the behaviour of scripts/k
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
@@ -25,11 +27,15 @@ class Rules(NamedTuple):
     `choices`: the rules of 6.10: members take the choice's dependencies, an explicit n counts.
     `clamps`: a number out of its range takes the nearer end, instead of being forgotten.
     `zero`: a number without a value is 0, not empty.
+    `once`: no file may be included twice (7.2).
+    `refused`: words that the library takes for keywords and this kernel does not.
     """
 
     choices: bool = True
     clamps: bool = True
     zero: bool = True
+    once: bool = False
+    refused: tuple[str, ...] = ()
 
 
 class Written(NamedTuple):
@@ -191,6 +197,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         return value
 
 
+_DOLLAR = re.compile(r"\s*([\w-]*\$[\w$-]*)\s*(?=:?\+?=)", re.ASCII)
 _TEXTS = {kl.STRING: "", kl.INT: "0", kl.HEX: "0x0"}
 _BASES = {kl.INT: 10, kl.HEX: 16}
 _DIGITS = {10: re.compile(r"\s*([+-]?[0-9]+)"), 16: re.compile(r"\s*([+-]?(?:0[xX](?=[0-9a-fA-F]))?[0-9a-fA-F]+)")}
@@ -274,12 +281,14 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     wrote: bool = True
     reach = 0  # how far to look where everything is open; 0 for all the way
     askable: Any = None  # its symbols that a user can set, once asked for
+    reachable: Any = None  # what each symbol's value may depend on, once asked for
     state: Any = None  # the State whose values it has now
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
         self.turns = 0
         self._marks: set[str] = set()
+        self._entered: set[str] = set()
         self._last: Written | None = None
         self._own: list[Written] = []
         self._macros: list[tuple[int, str]] = []  # (number, text) of lines with a $(...)
@@ -328,9 +337,46 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             self._line = s
             self._marks.add(word)
             return (None,)
+        if word.startswith(self.rules.refused) and word.split()[0] in self.rules.refused:
+            self._line = s
+            self._parse_error(f"unknown keyword '{word.split()[0]}'")
         if "$(" in s:
             self._macros.append((self.linenr, word))
         return kl.Kconfig._tokenize(self, s)
+
+    def _expect_str_and_eol(self) -> str:
+        text: str = kl.Kconfig._expect_str_and_eol(self)
+        if self._tokens[0] is not kl._T_SOURCE:
+            return text
+        path = os.path.join(self.srctree, text)
+        if not os.path.isfile(path):
+            kind = "not a regular file" if os.path.exists(path) else "no such file"
+            raise kl.KconfigError(f'{self.filename}:{self.linenr}: cannot open "{text}": {kind}')
+        return glob.escape(path)  # the library takes it for a pattern, the kernel for a name
+
+    def _enter_file(self, filename: str) -> None:
+        place = f"{self.filename}:{self.linenr}"
+        kl.Kconfig._enter_file(self, filename)
+        if self.rules.once and filename in self._entered:
+            raise kl.KconfigError(f"{place}: error: repeated inclusion of {self.filename}")
+        self._entered.add(filename)
+
+    def _parse_assignment(self, s: str) -> None:
+        found = _DOLLAR.match(s)
+        if found is None:
+            kl.Kconfig._parse_assignment(self, s)
+            return
+        # A `$` without a parenthesis is a letter like any other.
+        stand_in = found[1].replace("$", "-dollar-")
+        kl.Kconfig._parse_assignment(self, stand_in + s[found.end(1) :])
+        self.variables[found[1]] = self.variables[stand_in]
+
+    def _fn_val(self, args: list[str]) -> str:
+        variable = self.variables.get(args[0])
+        if variable is not None and not variable.is_recursive:  # what `:=` set was expanded then
+            return str(variable.value)
+        value: str = kl.Kconfig._fn_val(self, args)
+        return value
 
     def _expect_expr_and_eol(self) -> Any:
         expr = self._parse_expr(True)
@@ -375,6 +421,9 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         if asked:
             self.macro_lines.setdefault(node.item, []).extend(asked)
         if "transitional" in self._marks:
+            if own or node.prompt or node.defaults or node.selects or node.implies or node.ranges:
+                place = f"{node.filename}:{node.linenr}"
+                raise kl.KconfigError(f"{place}: error: transitional symbols can only have a help")
             node.item.transitional = True
         if "modules" in self._marks:
             self.modules = node.item

@@ -26,6 +26,9 @@ _SUBARCH = (
 )  # fmt: skip
 # make's ARCH where it is not the directory under arch/ (Makefile, SRCARCH).
 _SRCARCH = {"x86_64": "x86", "i386": "x86", "sparc32": "sparc", "sparc64": "sparc", "parisc64": "parisc"}
+_X86 = ("x86", "x86_64", "i386")  # what arch/um takes for x86
+# Variables of make that are worked out here and not taken as given.
+_OURS = ("ARCH", "SRCARCH", "srctree", "objtree", "HEADER_ARCH")
 # What goes missing with a tool, where nothing in Kconfig says so.
 _SILENT = {
     "NM": "LTO needs an llvm-nm", "AR": "LTO needs an llvm-ar", "RUSTC": "RUSTC_VERSION is 0",
@@ -43,7 +46,7 @@ class Environment(NamedTuple):
 
 def kernel_version(root: str) -> str:
     """What `make kernelversion` prints in this tree. Raises InputError where there is no kernel's Makefile."""
-    text = _read(root, "Makefile")
+    text = read(root, "Makefile")
     pairs = re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRAVERSION)[ \t]*=[ \t]*(\S*)", text, re.M)
     found: dict[str, str] = dict(pairs)
     if not {"VERSION", "PATCHLEVEL"} <= found.keys():
@@ -52,12 +55,13 @@ def kernel_version(root: str) -> str:
     return numbers + found.get("EXTRAVERSION", "")
 
 
-def environment(root: str, toolchain: tools.Toolchain, arch: str = "", *, probe: bool = True) -> Environment:
-    """The environment for the tree at `root`.
+def environment(root: str, variables: Mapping[str, str], arch: str = "", *, probe: bool = True) -> Environment:
+    """The environment for the tree at `root`, with make's `variables` as its command line.
 
     `arch` is what to build for where ARCH is not given, "" for this machine. Without `probe` no
     tool is asked, and the texts of their versions stay empty. Raises InputError.
     """
+    toolchain = tools.resolve(variables)
     release = kernel_version(root)
     arch = toolchain.settings.get("ARCH") or arch or _host_arch()
     srcarch = _SRCARCH.get(arch, arch)
@@ -70,12 +74,17 @@ def environment(root: str, toolchain: tools.Toolchain, arch: str = "", *, probe:
         "CROSS_COMPILE": toolchain.settings.get("CROSS_COMPILE", ""), "LLVM": toolchain.settings.get("LLVM", ""),
         "LC_COLLATE": "C", "LC_NUMERIC": "C", "CC_VERSION_TEXT": "", "RUSTC_VERSION_TEXT": "", "PAHOLE_VERSION": "0",
     }  # fmt: skip
+    if srcarch == "um":
+        subarch = variables.get("SUBARCH") or _host_arch()
+        values |= {"SUBARCH": subarch, "HEADER_ARCH": "x86" if subarch in _X86 else subarch}
     if probe:
         values["CC_VERSION_TEXT"] = _first_line(toolchain.commands["CC"])
         values["RUSTC_VERSION_TEXT"] = _first_line(toolchain.commands["RUSTC"])
         values["PAHOLE_VERSION"] = pahole_version(_first_line(toolchain.commands["PAHOLE"]))
-    if "clang" in values["CC_VERSION_TEXT"]:
-        values["CLANG_FLAGS"] = clang_flags(root, srcarch, toolchain)
+    # make hands its command line on as environment, over what its files compute.
+    values |= {n: v for n, v in variables.items() if n not in (*tools.TOOLS, *_OURS)}
+    if "clang" in values["CC_VERSION_TEXT"] and "CLANG_FLAGS" not in variables:
+        values["CLANG_FLAGS"] = clang_flags(root, srcarch, toolchain, values.get("SUBARCH", ""))
     missing = [
         f"{name}={values[name] or '(empty)'} is not there: {loss}"
         for name, loss in _SILENT.items()
@@ -89,12 +98,12 @@ def pahole_version(text: str) -> str:
     return re.sub(r"v([0-9]+)\.([0-9]+)", r"\1\2", text) or "0"
 
 
-def clang_flags(root: str, srcarch: str, toolchain: tools.Toolchain) -> str:
-    """CLANG_FLAGS, read off this tree's scripts/Makefile.clang."""
-    text = _read(root, "scripts/Makefile.clang")
+def clang_flags(root: str, srcarch: str, toolchain: tools.Toolchain, subarch: str = "") -> str:
+    """CLANG_FLAGS, read off this tree's scripts/Makefile.clang; `subarch` is what a user-mode kernel runs on."""
+    text = read(root, "scripts/Makefile.clang")
     targets = {k.removeprefix("CLANG_TARGET_FLAGS_"): v for k, v in _DIRECTIVE.findall(text) if "_FLAGS_" in k}
     cross = toolchain.settings.get("CROSS_COMPILE", "")
-    target = targets.get(srcarch if srcarch != "um" else _host_arch(), "")
+    target = targets.get(subarch if srcarch == "um" else srcarch, "")
     if cross and "ifeq ($(CROSS_COMPILE),)" in text:  # up to 6.1
         target = os.path.basename(cross).removesuffix("-")
     if not target:
@@ -104,8 +113,8 @@ def clang_flags(root: str, srcarch: str, toolchain: tools.Toolchain) -> str:
         flags.append("-fintegrated-as")
     else:
         flags.append("-fno-integrated-as")
-        folder = os.path.dirname(shutil.which(f"{cross}elfedit") or "")
-        flags.append(f"--prefix={folder}/{os.path.basename(cross)}")
+        beside = shutil.which(f"{cross}elfedit") or ""
+        flags.append(f"--prefix={beside[: beside.rfind('/') + 1]}{os.path.basename(cross)}")
     return " ".join([*flags, *re.findall(r"^CLANG_FLAGS\s*\+=\s*(-Werror=\S+)", text, re.M)])
 
 
@@ -121,9 +130,13 @@ def _host_arch() -> str:
     return next((arch for pattern, arch in _SUBARCH if re.fullmatch(pattern, machine)), machine)
 
 
-def _read(root: str, name: str) -> str:
+def read(root: str, name: str) -> str:
+    """The text of a file of a kernel's source; InputError where there is none."""
+    path = os.path.join(root, name)
     try:
-        with open(os.path.join(root, name), encoding="utf-8", errors="replace") as file:
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would never end
+            raise InputError(f"{path}: not a regular file")
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError as error:
-        raise InputError(f"{root}/{name}: {error.strerror}; is this the top of a Linux source tree?") from error
+        raise InputError(f"{path}: {error.strerror}; is this the top of a Linux source tree?") from error

@@ -47,9 +47,10 @@ class State:
         self.complete = complete
         self.reach = reach
         self.unknown: set[str] = set()
-        self._reach: dict[str, frozenset[str]] = {}
+        self._reach: Mapping[str, frozenset[str]] = {}
         self._known: dict[Any, Bounds] = {}
-        self._busy: set[Any] = set()
+        self._busy: dict[Any, int] = {}  # what is being worked out, and how deep
+        self._loop = 0  # the least depth that a loop led back to
         values = {**values, **kconf.constants}
         self._put(values, hold or {})
         if complete and kconf.wrote:
@@ -57,7 +58,9 @@ class State:
         if self.unknown:
             self.reach = reach or kconf.reach
             if not self.reach:
-                self._reach = _reachable(kconf)
+                if kconf.reachable is None:
+                    kconf.reachable = _reachable(kconf)
+                self._reach = kconf.reachable
 
     def _put(self, values: Mapping[str, str | None], hold: Mapping[str, str]) -> None:
         kconf = self.kconf
@@ -173,13 +176,20 @@ class State:
             return value, value
         if item in self._known:
             return self._known[item]
-        if item in self._busy or (self.reach and len(self._busy) >= self.reach):
+        if item in self._busy:
+            self._loop = min(self._loop, self._busy[item])
             return ANY
-        self._busy.add(item)
+        depth = len(self._busy)
+        if self.reach and depth >= self.reach:
+            return ANY
+        before, self._loop = self._loop, depth
+        self._busy[item] = depth
         found = self._choice(item) if isinstance(item, kl.Choice) else self._symbol(item)
-        self._busy.discard(item)
-        if not self._busy:  # inside a loop the bounds may be wider than need be
+        del self._busy[item]
+        # Inside a loop, or near the end of the reach, the bounds may be wider than need be.
+        if not depth or (self._loop == depth and not self.reach):
             self._known[item] = found
+        self._loop = min(before, self._loop)
         return found
 
     def _choice(self, choice: Any) -> Bounds:

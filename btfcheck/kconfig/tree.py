@@ -13,12 +13,12 @@ import kconfiglib as kl
 
 from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
-from btfcheck.kconfig.environment import environment
+from btfcheck.kconfig.environment import environment, read
 from btfcheck.model import InputError
-from btfcheck.toolchain import tools
 
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
+_ODD = re.compile(r"[^\w@%+=,./~-]")  # the tree's commands name it, unquoted
 _FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
 _FOR_RUST = ("PAHOLE_VERSION", "RUSTC_VERSION", "RUSTC_LLVM_VERSION")
 _DEEPEST = 20_000  # calls: a symbol of a thousand selects is an expression a thousand deep
@@ -66,8 +66,7 @@ class Tree(KernelKconfig):
             return ""
         if name not in self.variables and name not in self._functions:
             return self.environment.get(name, os.environ.get(name, ""))
-        value: str = kl.Kconfig._fn_val(self, args)
-        return value
+        return KernelKconfig._fn_val(self, args)
 
     def _leaves(self) -> set[str]:
         """Symbols whose value comes from $(...) or other such symbols, and from nothing else."""
@@ -83,6 +82,8 @@ class Tree(KernelKconfig):
         if _asks(symbol) or symbol.rev_dep is not self.n or symbol.weak_rev_dep is not self.n:
             return False
         expressions = [symbol.direct_dep, *(part for default in symbol.defaults for part in default)]
+        # A condition that is n swallowed the others; they are as they were written.
+        expressions += [written.expr for chain in self.definitions(symbol) for written in chain]
         return all(i.is_constant or i.name in leaves or not i.nodes for e in expressions for i in kl.expr_items(e))
 
 
@@ -107,8 +108,10 @@ def open_tree(
     answers of one that is. Raises InputError.
     """
     root = os.path.realpath(root)
+    if odd := _ODD.search(root):
+        raise InputError(f"{root}: the path of a source tree cannot have {odd[0]!r} in it, nor can make's")
     execute = facts is None or shell
-    around = environment(root, tools.resolve(variables), arch, probe=execute)
+    around = environment(root, variables, arch, probe=execute)
     rule = None
     lacking: list[str] = []
     known: Mapping[str, str | None] = {}
@@ -116,7 +119,7 @@ def open_tree(
         compiler = "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC"))
         lacking = [n for n in (_FOR_RUST if compiler else SUFFICIENT) if facts.get(n) is None]
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
-        rule = by_facts(known)
+        rule = by_facts(known, around.values["SRCARCH"], around.values.get("CLANG_FLAGS", ""))
         around = around._replace(values={**around.values, **_texts(known)})
     answers = Answers(root, around, execute=execute, rule=rule)
     try:
@@ -140,6 +143,7 @@ def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
     Raises InputError with file:line for an unknown keyword, a broken file, a `source` that cannot
     be read, a compiler that the tree refuses.
     """
+    read(root, "Kconfig")
     sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
     try:
         return Tree(root, environment, shell)
@@ -177,18 +181,12 @@ def _value(symbol: Any, word: str) -> str | None:
 
 def rules_of(root: str) -> Rules:
     """The rules for values, read off the tree's own scripts/kconfig."""
-    symbol, data = (_source(root, name) for name in ("symbol.c", "confdata.c"))
+    symbol, data = (read(root, f"scripts/kconfig/{name}") for name in ("symbol.c", "confdata.c"))
+    words = set(re.findall(r'^"([\w-]+)"\s+return', read(root, "scripts/kconfig/lexer.l"), re.M))
     return Rules(
         choices="choice_members" in symbol,
         clamps="sym_string_within_range" not in data,
         zero='newval.val = "0"' in symbol,
+        once="repeated inclusion" in read(root, "scripts/kconfig/util.c"),
+        refused=tuple(kl._get_keyword.__self__.keys() - words),
     )
-
-
-def _source(root: str, name: str) -> str:
-    path = os.path.join(root, "scripts", "kconfig", name)
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; without it the rules for values are not known") from error

@@ -35,6 +35,7 @@ class Kernel:
         self.facts = facts
         self.loaded: list[Any] = [tree] if tree else self._tables()
         self.ways: dict[tuple[tuple[str, str], ...], _Ways] = {}  # by goals: several wishes share one search
+        self.advised = False  # whether the user was told what would find more
         for kconf in self.loaded:
             kconf.wrote = facts.release == header
 
@@ -191,6 +192,16 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
     values: dict[str, str | None] = kernel.values(live=True)
     goals = {n: f.value or "y" for n, f in facts.wanted.items() if facts.recorded.get(n) is not f}
     values |= goals
+    told: dict[tuple[str, ...], str] = {}
+
+    def ways(want: Fact) -> _Ways:
+        """The ways out, in full where they are told for the first time."""
+        found = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+        first = told.setdefault(found.lines, want.name)
+        if first == want.name or not found.any:
+            return found
+        return found._replace(lines=(f"the ways out are those of {first}, above",))
+
     for name, want in facts.wanted.items():
         start = blank._replace(subject=name)
         recorded = facts.recorded.get(name)
@@ -204,9 +215,9 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
         answers = why(kernel.loaded, name, values, complete=facts.complete, wanted=want.value or "y")
         granted = {answer.granted for answer in answers}
         if granted == {True}:
-            yield start if current == want.value else _merely_unset(start, want, recorded, kernel, goals, facts)
+            yield start if current == want.value else _merely_unset(start, want, recorded, ways(want), facts)
         elif granted == {False}:
-            yield _blocked(start, want, answers, kernel, goals, facts, ruleset)
+            yield _blocked(start, want, answers, ways(want), facts, ruleset)
         elif recorded is not want:  # a fragment's own wishes may be open
             yield _open(start, want, answers, facts, ruleset)
 
@@ -228,12 +239,8 @@ def _unmodelled(
         )
 
 
-def _merely_unset(
-    start: Outcome, want: Fact, recorded: Fact | None, kernel: Kernel, goals: Mapping[str, str], facts: Facts
-) -> Outcome:
+def _merely_unset(start: Outcome, want: Fact, recorded: Fact | None, ways: _Ways, facts: Facts) -> Outcome:
     place = recorded.source if recorded else Location(facts.path, text=f"CONFIG_{want.name} is absent")
-    goals = goals or {want.name: want.value or "y"}
-    ways = _ways(kernel, goals, facts)
     return start._replace(
         status=Status.FINDING,
         message=f"CONFIG_{want.name}={want.value} was asked for and is not set; nothing in Kconfig forbids it",
@@ -245,14 +252,12 @@ def _merely_unset(
 
 
 def _blocked(
-    start: Outcome, want: Fact, answers: tuple[Why, ...], kernel: Kernel, goals: Mapping[str, str],
-    facts: Facts, ruleset: RuleSet,
-) -> Outcome:  # fmt: skip
+    start: Outcome, want: Fact, answers: tuple[Why, ...], ways: _Ways, facts: Facts, ruleset: RuleSet
+) -> Outcome:
     clauses = list({(c.text, c.expr): c for a in answers for c in a.blocking}.values())
     notes = [quote(c) for c in clauses] or [f"Linux {facts.release} has no {want.name}"]
     if len(answers) > 1:
         notes.append(f"no source of Linux {facts.release} was read; every text that it may have blocks it")
-    ways = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
     notes += ways.lines
     return start._replace(
         status=Status.FINDING,
@@ -260,7 +265,7 @@ def _blocked(
         locations=(*_places(clauses), want.source),
         facts=_deciders(clauses, facts, ruleset),
         notes=tuple(notes),
-        fix="take one of the ways out above; each was evaluated" if any("way out" in n for n in notes) else "",
+        fix="take one of the ways out above; each was evaluated" if ways.any else "",
         fragment=ways.fragment,
     )
 
@@ -358,36 +363,44 @@ _MOST_WAYS = 6
 
 
 class _Ways(NamedTuple):
-    """The ways out as lines, best first, and why there can be none; the settings of the best one."""
+    """The ways out as lines, best first, and why there can be none; the settings of the best one.
+
+    `any`: whether there is one; `advice`: whether another program would tell more.
+    """
 
     lines: tuple[str, ...]
     fragment: tuple[str, ...]
+    any: bool
+    advice: bool
 
 
 def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     key = tuple(goals.items())
     if key not in kernel.ways:
         kernel.ways[key] = _search(kernel, goals, facts)
-    return kernel.ways[key]
+    found = kernel.ways[key]
+    if found.advice and not kernel.advised:
+        kernel.advised = True
+        return found._replace(lines=(*found.lines, ADVICE))
+    return found
 
 
 def _search(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     from btfcheck.kconfig.changes import ways_out
 
     found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
-    lines = [
-        f"cannot all be had: {', '.join(c.goals)}; {c.symbol} has, in {c.clause.file}: {c.clause.text}"
-        for c in found.clashes
-    ]
-    ways = [text for way in found.ways if (text := way_text(way))]
+    lines = [clash_text(c) for c in found.clashes]
+    ways = [way_text(way) for way in found.ways if way.edits or way.given_up]
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
     if len(ways) > _MOST_WAYS:
         lines.append(f"and {len(ways) - _MOST_WAYS} more ways out")
+    if found.unknown:
+        lines.append(NOT_KNOWN)
     fragment: tuple[str, ...] = ()
     if found.ways and not found.ways[0].given_up:
         settings = {e.name: e.value for e in found.ways[0].edits if not e.tool} | dict(goals)
         fragment = tuple(config_line(name, value) for name, value in settings.items())
-    return _Ways(tuple(lines), fragment)
+    return _Ways(tuple(lines), fragment, bool(ways), found.unknown and found.lacks_solver)
 
 
 def config_line(name: str, value: str) -> str:
@@ -395,12 +408,34 @@ def config_line(name: str, value: str) -> str:
     return f"# CONFIG_{name} is not set" if value == "n" else f"CONFIG_{name}={value}"
 
 
+NOT_KNOWN = "could not tell whether all of this can be had: no changes that grant it were found, nor a proof against it"
+ADVICE = "pip install 'btfcheck[solve]' installs what finds them, or proves that there are none"
+OTHER_TOOLS = "ask again with other tools (LLVM=1 takes those of LLVM)"
+_MOST_LOST = 12  # names in one line; JSON has them all
+
+
+def clash_text(clash: Any) -> str:
+    """Why goals cannot be had together."""
+    tools = " with these tools" if clash.of_tools else ""
+    lines = [f"{symbol} has, in {place(c)}: {c.text}" for symbol, c in clash.lines]
+    if clash.of_tools:
+        lines.append(OTHER_TOOLS)
+    return "; ".join([f"cannot all be had{tools}: {', '.join(clash.goals)}", *lines])
+
+
+def place(clause: Any) -> str:
+    """Where a clause stands."""
+    return f"{clause.file}:{clause.line}" if clause.line else str(clause.file)
+
+
 def way_text(way: Any) -> str:
     """A way out in words: what to set or install, what is given up and lost."""
-    edits = list(dict.fromkeys(edit_text(e) for e in way.edits))
-    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits])
+    clang = any(e.name in _LLVM and e.value == "y" for e in way.edits)
+    edits = list(dict.fromkeys(edit_text(e) for e in way.edits if not (clang and e.name in _GNU)))
+    text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits]) or "ask for it, and change nothing else"
     if way.lost:
-        text += f"; this loses {', '.join(way.lost)}"
+        more = f" and {len(way.lost) - _MOST_LOST} more" if len(way.lost) > _MOST_LOST else ""
+        text += f"; this loses {', '.join(way.lost[:_MOST_LOST])}{more}"
     if way.instead:
         text += f" (in place of LTO: {', '.join(way.instead)})"
     if way.unsure:
@@ -408,8 +443,9 @@ def way_text(way: Any) -> str:
     return text
 
 
-# What make's LLVM=1 answers with y.
+# What make's LLVM=1 answers with y, and what is off with it.
 _LLVM = frozenset(("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM", *_ASKED_OF_TOOLS.values()))
+_GNU = frozenset(("CC_IS_GCC", "LD_IS_BFD", "AS_IS_GNU", "GCC_VERSION", "LD_VERSION"))
 
 
 def edit_text(edit: Any) -> str:

@@ -8,6 +8,7 @@ import os
 from btfcheck.model import Report, Severity, Status
 
 NAME = "btfcheck.toml"
+WAIVED, KNOWN = "waived", "in the baseline: "  # how messages of excused findings begin
 FAIL_ON = ("error", "warning", "note", "never")
 
 

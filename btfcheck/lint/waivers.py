@@ -18,18 +18,17 @@ Nothing disappears: what is excused is skipped, and says why.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from btfcheck.lint import tomlfile
-from btfcheck.lint.policy import FAIL_ON
+from btfcheck.lint.policy import FAIL_ON, KNOWN, WAIVED
 from btfcheck.model import Location, Outcome, Severity, Status, UsageError
 
 STALE = "BTF540"
 BASELINE_SCHEMA = 1
-KNOWN = "in the baseline: "
 
 
 class Waiver(NamedTuple):
@@ -110,18 +109,8 @@ def _waiver(path: str, number: int, table: object, known: Mapping[str, str]) -> 
 # -- applying it -----------------------------------------------------------------------------------------------
 
 
-def apply(policy: Policy, outcomes: Sequence[Outcome], today: date, fix: str = "") -> list[Outcome]:
-    """The outcomes as the policy has them, and one for each waiver whose rule ran (STALE), with that advice."""
-    used: set[int] = set()
-    judged = [_judged(policy, outcome, today, used) for outcome in outcomes]
-    ran = {o.rule for o in outcomes if o.status is not Status.SKIP}
-    for number, waiver in enumerate(policy.waivers):
-        if waiver.rule in ran:
-            judged.append(_usefulness(policy, waiver, number in used, today, fix))
-    return judged
-
-
-def _judged(policy: Policy, outcome: Outcome, today: date, used: set[int]) -> Outcome:
+def judged(policy: Policy, outcome: Outcome, today: date, used: set[int]) -> Outcome:
+    """The outcome as the policy has it; `used` gets the numbers of the waivers that match."""
     if outcome.rule in policy.severity:
         outcome = outcome._replace(severity=policy.severity[outcome.rule])
     if outcome.status is not Status.FINDING:
@@ -131,19 +120,27 @@ def _judged(policy: Policy, outcome: Outcome, today: date, used: set[int]) -> Ou
             used.add(number)
             if waiver.expires is None or today <= waiver.expires:
                 until = f" (until {waiver.expires})" if waiver.expires else ""
-                message = f"waived{until}: {waiver.reason}; {outcome.message}"
+                message = f"{WAIVED}{until}: {waiver.reason}; {outcome.message}"
                 return outcome._replace(status=Status.SKIP, message=message)
             outcome = outcome._replace(notes=(*outcome.notes, f"waived until {waiver.expires}: {waiver.reason}"))
     return outcome
 
 
-def _usefulness(policy: Policy, waiver: Waiver, used: bool, today: date, fix: str) -> Outcome:
-    place = (Location(policy.path, text=waiver.line),)
-    subject = f"{waiver.rule} {waiver.subject}"
-    if used and (waiver.expires is None or today <= waiver.expires):
-        return Outcome(STALE, Status.OK, Severity.WARNING, subject)
-    why = f"it expired on {waiver.expires}" if used else "nothing matches it any more"
-    return Outcome(STALE, Status.FINDING, Severity.WARNING, subject, f"a waiver without effect: {why}", place, fix=fix)
+def usefulness(
+    policy: Policy, ran: Collection[str], used: Collection[int], today: date, fix: str = ""
+) -> Iterator[Outcome]:
+    """One outcome (STALE) for each waiver whose rule ran, with that advice."""
+    for number, waiver in enumerate(policy.waivers):
+        if waiver.rule not in ran:
+            continue
+        subject = f"{waiver.rule} {waiver.subject}"
+        expired = waiver.expires is not None and today > waiver.expires
+        if number in used and not expired:
+            yield Outcome(STALE, Status.OK, Severity.WARNING, subject)
+            continue
+        why = f"it expired on {waiver.expires}" if number in used else "nothing matches it any more"
+        yield Outcome(STALE, Status.FINDING, Severity.WARNING, subject, f"a waiver without effect: {why}",
+                      (Location(policy.path, text=waiver.line),), fix=fix)  # fmt: skip
 
 
 # -- the baseline ------------------------------------------------------------------------------------------------
@@ -163,13 +160,11 @@ def read_baseline(path: str) -> dict[str, str]:
         raise UsageError(f"--baseline {path}: no baseline; `btfcheck baseline write` makes one") from None
 
 
-def apply_baseline(known: Mapping[str, str], outcomes: Iterable[Outcome]) -> list[Outcome]:
-    """The outcomes, with findings that the baseline knows skipped."""
-    return [
-        outcome._replace(status=Status.SKIP, message=KNOWN + outcome.message)
-        if outcome.status is Status.FINDING and outcome.fingerprint in known else outcome
-        for outcome in outcomes
-    ]
+def compared(known: Mapping[str, str], outcome: Outcome) -> Outcome:
+    """The outcome, skipped when it is a finding that the baseline knows."""
+    if outcome.status is Status.FINDING and outcome.fingerprint in known:
+        return outcome._replace(status=Status.SKIP, message=KNOWN + outcome.message)
+    return outcome
 
 
 def baseline(findings: Iterable[Mapping[str, Any]]) -> str:

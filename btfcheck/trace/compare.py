@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from btfcheck.btf import format as btf_format
 from btfcheck.btf.format import Btf
+from btfcheck.btf.kfuncs import SUFFIX, with_implicit_arguments
 from btfcheck.btf.releases import NEWEST
 from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.census import Census
@@ -172,6 +173,8 @@ class _Owners:
                     self.untraced.add(key)
             elif kind in SIZED and (key in census.rust or len(ids) > 1):
                 self._whose(key, ids)
+        if any(kind == FUNC and name.endswith(SUFFIX) for kind, name in self.untraced):
+            self.untraced -= {(FUNC, name) for name in with_implicit_arguments(btf)}
         if self.rust or self.clashes:
             self._copies()
 

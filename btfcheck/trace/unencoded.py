@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.census import Census
 from btfcheck.dwarf.constants import AT, TAG
-from btfcheck.dwarf.entries import Place, References, children, entry, family, name_of, number
-from btfcheck.dwarf.locations import register
+from btfcheck.dwarf.entries import Place, References, children, entry, family, name_of, nameless_parameters, number
+from btfcheck.dwarf.locations import ARGUMENTS, register
 from btfcheck.dwarf.names import FUNC
 from btfcheck.dwarf.units import Unit
 from btfcheck.dwarf.walk import walk
@@ -26,13 +26,6 @@ ALL = frozenset((NO_NAME, REGISTER, AMBIGUOUS, PROTOTYPES))
 _SUBPROGRAM = frozenset((TAG["subprogram"],))
 _MOST = 20_000  # functions that are looked at; a vmlinux misses some hundreds
 _DEEP = 8  # pointers and qualifiers of a parameter that are looked through
-_ORIGINS = (AT["abstract_origin"], AT["specification"])
-
-# The registers of the first arguments, as DWARF numbers them, by e_machine.
-_ARGUMENTS = {
-    62: (5, 4, 1, 2, 8, 9), 183: tuple(range(8)), 243: tuple(range(10, 18)), 22: (2, 3, 4, 5, 6),
-    21: tuple(range(3, 11)), 20: tuple(range(3, 11)), 8: tuple(range(4, 12)), 258: tuple(range(4, 12)),
-}  # fmt: skip
 
 
 class Unencoded:
@@ -40,7 +33,7 @@ class Unencoded:
 
     def __init__(self, census: Census, machine: int) -> None:
         self._census = census
-        self._registers = _ARGUMENTS.get(machine, ())
+        self._registers = ARGUMENTS.get(machine, ())
         self._left = _MOST
         self._instances: dict[Unit, dict[int, list[Place]]] = {}
 
@@ -63,7 +56,7 @@ class Unencoded:
             return ""
 
     def _reason(self, references: References, places: list[Place]) -> str:
-        if any(_nameless(place) for place in places):
+        if any(nameless_parameters(place) for place in places):
             return NO_NAME
         instances = [instance for place in places for instance in self._all(place)]
         if any(self._elsewhere(instance) for instance in instances):
@@ -97,11 +90,6 @@ class Unencoded:
 def parameters(place: Place) -> Iterable[Place]:
     """The parameters of a function. Raises DwarfError."""
     return [child for tag, child in children(place) if tag == TAG["formal_parameter"]]
-
-
-def _nameless(place: Place) -> bool:
-    wanted = (AT["name"], *_ORIGINS)
-    return any(not any(a in entry(child) for a in wanted) for child in parameters(place))
 
 
 def _prototype(references: References, place: Place) -> tuple[str, ...]:

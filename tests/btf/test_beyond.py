@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from btfcheck import cli
-from btfcheck.btf import oracle
+from btfcheck.btf import oracle, outcomes
 from btfcheck.btf.beyond import Layouts, remarks
 from btfcheck.btf.format import Btf
 from btfcheck.btf.oracle import Answer
@@ -76,7 +76,7 @@ class Silent:
 
 
 def test_every_rule_of_this_room_is_here() -> None:
-    assert set(RULES) == {"BTF401", "BTF402", *validate.REMARKS, "BTF409"}
+    assert set(RULES) == {"BTF401", "BTF402", *outcomes.REMARKS, "BTF409"}
 
 
 def parsed(blob: Blob, base: Btf | None = None) -> Btf:

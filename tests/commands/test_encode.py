@@ -54,6 +54,8 @@ def run_scene(text: str, folder: Path, capsys: pytest.CaptureFixture[str], *more
         if source == made.btf:
             made.elf.write_bytes(without_debug(made.elf.read_bytes()))
         return encode(capsys, str(made.elf), "--btf", str(made.btf), "--kernel", made.kernel, *more)
+    if made.resolve:
+        more = (*more, f"RESOLVE_BTFIDS={made.resolve}")
     return encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", made.kernel, "--timeout", "2", *more)
 
 
@@ -77,7 +79,10 @@ def test_example(
         assert found[rule.id]["fix"] == ("" if severity == "note" else rule.fix)
 
 
-@pytest.mark.parametrize("does", ["nothing", "fails", "crashes", "hangs with a child", "floods", "empties", "cuts"])
+@pytest.mark.parametrize("does", [
+    "nothing", "fails", "crashes", "writes and crashes", "hangs", "hangs with a child", "floods", "empties", "cuts",
+    "tails", "writes rubbish",
+])  # fmt: skip
 def test_a_bad_pahole_is_never_accepted(does: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, data = run_scene(DEVICE.replace("writes", does), tmp_path, capsys)
     (row,) = data["encodings"]
@@ -246,7 +251,7 @@ def test_what_1_30_does_not_say(
     """From 1.28 to 1.30 a parameter in another register than its number says is a reason that is not printed."""
     function = (
         '  subprogram "probe" low_pc=0x1000\n'
-        f'    formal_parameter "id" type=@int location=0x{0x50 + register:x}!exprloc1\n'
+        f'    formal_parameter "id" type=@int location=0x{0x50 + register:x}!exprloc\n'
         '  base_type "int" byte_size=4 encoding=5 as int\n'
     )
     made = scene(DEVICE + function, tmp_path)

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -18,20 +22,22 @@ import jsonschema
 import pytest
 
 from btfcheck.cli import main
+from btfcheck.dwarf.writer import build as elf
 from btfcheck.gate.cache import Cache, Found
 from btfcheck.lint.rules import Rule, load
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 from btfcheck.toolchain import tools
 from tests.btf.blob import Blob
 from tests.fakes import processes
-from tests.gate.scenes import btf, elf, scene, with_sections
+from tests.gate.scenes import btf, scene, with_sections
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "btfcheck/formats/report.schema.json").read_text())
 RULES = load(stages=("encode",)).rules
 CASES = [(r, e) for r in RULES.values() for e in r.examples if e["input"].startswith("gate")]
 UNITS = 'unit C "main.c"\n  structure_type "device" byte_size=8\n'
 RECORDS = [["struct", "device", "8"]]
-BANNER = b"Linux version 6.12.117 (build@here) #1 SMP\n\0"
+BANNER = b"Linux version 6.12.117 (build@here) (gcc 12.2.0, GNU ld 2.40) #1 SMP\n\0"
+BUILD_ID = "ab" * 20
 
 
 class Build:
@@ -43,14 +49,15 @@ class Build:
         self.config = folder / ".config"
         self.config.write_text(
             "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 6.12.117 Kernel Configuration\n#\n"
-            'CONFIG_CC_VERSION_TEXT="gcc"\nCONFIG_DEBUG_INFO=y\nCONFIG_DEBUG_INFO_BTF=y\nCONFIG_PAHOLE_VERSION=130\n'
-            "CONFIG_PAHOLE_HAS_LANG_EXCLUDE=y\nCONFIG_MODULES=y\nCONFIG_BPF_SYSCALL=y\n"
+            'CONFIG_CC_VERSION_TEXT="gcc 12.2.0"\nCONFIG_DEBUG_INFO=y\nCONFIG_DEBUG_INFO_BTF=y\n'
+            "CONFIG_PAHOLE_VERSION=130\nCONFIG_PAHOLE_HAS_LANG_EXCLUDE=y\nCONFIG_MODULES=y\nCONFIG_BPF_SYSCALL=y\n"
         )
         os.utime(self.config, (1e9, 1e9))
         self.vmlinux = folder / "vmlinux"
 
-    def kernel(self, records: list[list[str]] | None = RECORDS, units: str = UNITS) -> None:
-        sections: dict[str, tuple[int, bytes]] = {".rodata": (1, BANNER)}
+    def kernel(self, records: list[list[str]] | None = RECORDS, units: str = UNITS, inside: str = "") -> None:
+        packed = b"IKCFG_ST" + gzip.compress(inside.encode()) + b"IKCFG_ED" if inside else b""
+        sections: dict[str, tuple[int, bytes]] = {".rodata": (1, BANNER + packed)}
         if records is not None:
             sections[".BTF"] = (1, btf(records))
         self.vmlinux.write_bytes(with_sections(elf(units), sections))
@@ -69,6 +76,23 @@ class Build:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(with_sections(elf("file rel=yes\n" + units), sections))
         return path
+
+    def strip(self, path: Path, debug: Path | None = None, build_id: str = BUILD_ID) -> None:
+        """Move the debug information away, to `debug` (then of this build id) or nowhere."""
+        data = path.read_bytes()
+        if debug:
+            debug.parent.mkdir(parents=True, exist_ok=True)
+            debug.write_bytes(with_sections(data, note(build_id)))
+        path.write_bytes(with_sections(without_debug(data), note(BUILD_ID)))
+
+
+def note(build_id: str) -> dict[str, tuple[int, bytes]]:
+    desc = bytes.fromhex(build_id)
+    return {".note.gnu.build-id": (7, struct.pack("<III", 4, len(desc), 3) + b"GNU\0" + desc)}
+
+
+def without_debug(data: bytes) -> bytes:
+    return data.replace(b".debug_info\0", b".nodeb_info\0")
 
 
 def fresh(folder: Path, modules: int = 2) -> Build:
@@ -121,10 +145,29 @@ def test_example(
         waive(build, f'[[waiver]]\nrule = "BTF532"\nsubject = "{subject}"\nreason = "known"\n')
     elif what == "no-btf":
         build.kernel(records=None)
+    elif what == "object-newer":
+        (build.folder / "vmlinux.o").write_bytes(b"")
+        os.utime(build.folder / "vmlinux.o", (4e9, 4e9))
+    elif what == "other-compiler":
+        build.config.write_text(build.config.read_text().replace("gcc 12", "gcc 14"))
+        os.utime(build.config, (1e9, 1e9))
+    elif what == "other-kernel-release":
+        (build.folder / "include/config").mkdir(parents=True)
+        (build.folder / "include/config/kernel.release").write_text("6.12.118\n")
+    elif what.startswith("ikconfig"):
+        text = build.config.read_text() + "CONFIG_IKCONFIG=y\n"
+        build.config.write_text(text)
+        os.utime(build.config, (4e9, 4e9))
+        build.kernel(inside=text if what == "ikconfig-same" else text + "CONFIG_SMP=y\n")
+        build.module("m0")
+    elif what == "bare":
+        build.strip(build.folder / "drivers/m0.ko")
+    elif what == "other-debug":
+        build.strip(build.folder / "drivers/m0.ko", tmp_path / "debug/.build-id/ab" / f"{'ab' * 19}.debug", "cd" * 20)
     else:
         assert what == "fresh"
-    _, data = gate(capsys, str(build.folder))
-    found = {o["rule"]: o for o in data["outcomes"]}
+    _, data = gate(capsys, str(build.folder), "--debug-root", str(tmp_path / "debug"))
+    found = {o["rule"]: o for o in reversed(data["outcomes"])}
     assert found[rule.id]["status"] == example["expect"]
     if example["expect"] == "finding":
         assert found[rule.id]["severity"] == rule.severity.value
@@ -139,6 +182,46 @@ def test_a_sound_build_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert [v["accepted"] for v in data["verdicts"]] == [True] * 3
     assert data["build"]["compared"] == 3
     assert {row["lost_types"] for row in data["encodings"]} == {0}
+
+
+def test_tools_of_this_machine_are_no_matter_for_what_was_built_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = fresh(tmp_path / "build")
+    probed = {"BTF210", "BTF222"}
+    for words, expected in (([str(build.folder)], True), (["PAHOLE=/nonexistent/pahole"], True), ([], False)):
+        if words != [str(build.folder)]:
+            installed_at = tmp_path / "package/vmlinux-6.12.117"
+            installed_at.parent.mkdir(exist_ok=True)
+            installed_at.write_bytes(build.vmlinux.read_bytes())
+            words = [str(installed_at), "--config", str(build.config), *words]
+        main(["gate", "--output", "json", "-j1", *words])
+        found = json.loads(capsys.readouterr().out)["outcomes"]
+        status = {o["status"] for o in found if o["rule"] in probed}
+        assert (status != {"skip"}) is expected, words
+
+
+@pytest.mark.parametrize("leaked", [False, True])
+def test_btf_that_is_there_tells_what_its_pahole_did(
+    leaked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Rust kernel out of a package, whose pahole nothing names."""
+    build = Build(tmp_path / "build")
+    rust = 'unit Rust "lib.rs"\n  structure_type "Registry" byte_size=4\n'
+    build.kernel(RECORDS + ([["struct", "Registry", "4"]] if leaked else []), UNITS + rust)
+    build.config.unlink()
+    code, data = gate(capsys, str(build.vmlinux))
+    found = {o["rule"]: o["status"] for o in data["outcomes"]}
+    assert (code, found["BTF300"]) == ((1, "unknown") if leaked else (0, "ok"))
+    assert found["BTF508"] == ("finding" if leaked else "ok")
+
+
+def test_the_release_of_the_configuration_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.vmlinux.write_bytes(with_sections(build.vmlinux.read_bytes(), {".rodata": (1, b"")}))
+    assert gate(capsys, str(build.vmlinux))[0] == 3
+    code, data = gate(capsys, str(build.vmlinux), "--config", str(build.config))
+    assert (code, data["build"]["release"]) == (0, "6.12.117")
 
 
 def test_the_summary_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,17 +306,17 @@ def test_a_file_that_goes_bad_is_never_passed(
 def test_a_file_removed_between_listing_and_reading(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from btfcheck.commands import gate as module
+    from btfcheck.gate import places
 
     build = fresh(tmp_path / "build")
-    listed = module._modules
+    listed = places.modules_below
 
     def then_removed(folder: str) -> list[str]:
         found = listed(folder)
         os.unlink(found[0])
         return found
 
-    monkeypatch.setattr(module, "_modules", then_removed)
+    monkeypatch.setattr(places, "modules_below", then_removed)
     code, data = gate(capsys, str(build.folder))
     assert code == 3
     assert ("drivers/m0.ko", "error") in {(o["subject"], o["status"]) for o in data["outcomes"]}
@@ -250,13 +333,103 @@ def test_usage(words: list[str], code: int, tmp_path: Path, capsys: pytest.Captu
     assert gate(capsys, *(word.format(d=build.folder) for word in words))[0] == code
 
 
-def test_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_older_than_vmlinux(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = fresh(tmp_path / "build")
+    os.utime(build.folder / "drivers/m0.ko", (1e9, 1e9))
+    code, data = gate(capsys, str(build.folder))
+    (found,) = [o for o in data["outcomes"] if o["rule"] == "BTF530" and o["status"] == "finding"]
+    assert (code, found["subject"], found["severity"]) == (0, "modules", "warning")
+    assert "1 of 2 modules are older" in found["message"]
+
+
+@pytest.mark.parametrize("place", ["build-id", "path", "path.debug", "usr"])
+def test_stripped_modules_are_paired_with_their_debug_files(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = installed(tmp_path)
+    debug = tmp_path / "root/usr/lib/debug"
+    path = debug / {
+        "build-id": f".build-id/ab/{'ab' * 19}.debug", "path": "lib/modules/6.12.117/kernel/m0.ko",
+        "path.debug": "lib/modules/6.12.117/kernel/m0.ko.debug", "usr": "usr/lib/modules/6.12.117/kernel/m0.ko.debug",
+    }[place]  # fmt: skip
+    module = tmp_path / "root/lib/modules/6.12.117/kernel/m0.ko"
+    build.strip(module, path)
+    packed = module.with_name("m0.ko.xz")
+    packed.write_bytes(lzma.compress(module.read_bytes()))
+    module.unlink()
+    code, data = gate(capsys, "--installed", "6.12.117", "--root", str(tmp_path / "root"))
+    assert (code, data["build"]["compared"]) == (0, 3)
+    assert {o["rule"]: o["status"] for o in data["outcomes"]}["BTF534"] == "ok"
+
+
+def boot_image(path: Path) -> None:
+    """An Image.gz of the vmlinux at this place, which is left with its build id."""
+    vmlinux = path.with_name(path.name.replace("vmlinuz", "vmlinux"))
+    data = with_sections(vmlinux.read_bytes(), note(BUILD_ID))
+    vmlinux.write_bytes(data)
+    path.write_bytes(gzip.compress(without_debug(data) + bytes(100_000)))
+
+
+@pytest.mark.parametrize(
+    "place", ["boot", "root/usr/lib/debug/boot", "root/usr/lib/debug/lib/modules/6.12.117", "none"]
+)
+def test_a_boot_image_is_paired_with_its_vmlinux(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed(tmp_path)
+    boot = tmp_path / "root/boot"
+    boot_image(boot / "vmlinuz-6.12.117")
+    vmlinux = boot / "vmlinux-6.12.117"
+    if place == "none":
+        vmlinux.unlink()
+    elif place != "boot":
+        to = tmp_path / place / ("vmlinux" if "modules" in place else "vmlinux-6.12.117")
+        to.parent.mkdir(parents=True)
+        vmlinux.rename(to)
+    code, data = gate(capsys, "--installed", "6.12.117", "--root", str(tmp_path / "root"))
+    assert data["build"]["vmlinux"].endswith("vmlinuz-6.12.117")
+    found = place != "none"
+    assert (code, data["build"]["compared"], bool(data["build"]["debug"])) == (0, 2 + found, found)
+    assert {o["rule"]: o["status"] for o in data["outcomes"]}["BTF534"] == ("ok" if found else "unknown")
+    assert {o["status"] for o in data["outcomes"] if o["rule"] == "BTF531"} == {"ok"}
+
+
+@pytest.mark.parametrize("debug", [True, False])
+def test_an_unpacked_image_package(debug: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(tmp_path)
     root = tmp_path / "root"
+    boot_image(root / "boot/vmlinuz-6.12.117")
+    (root / "usr/lib/debug/.build-id/ab").mkdir(parents=True)
+    vmlinux = root / "boot/vmlinux-6.12.117"
+    vmlinux.rename(root / f"usr/lib/debug/.build-id/ab/{'ab' * 19}.debug") if debug else vmlinux.unlink()
+    code, data = gate(capsys, str(root))
+    assert (code, len(data["verdicts"]), data["build"]["compared"]) == (0, 3, 2 + debug)
+
+
+def test_the_vmlinux_of_another_build_is_not_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(tmp_path)
+    boot = tmp_path / "root/boot"
+    boot_image(boot / "vmlinuz-6.12.117")
+    vmlinux = boot / "vmlinux-6.12.117"
+    vmlinux.write_bytes(vmlinux.read_bytes().replace(bytes.fromhex(BUILD_ID), bytes(20)))
+    _, data = gate(capsys, "--installed", "6.12.117", "--root", str(tmp_path / "root"))
+    found = {o["rule"]: o["status"] for o in data["outcomes"]}
+    assert (found["BTF534"], found["BTF535"], data["build"]["debug"]) == ("unknown", "finding", "")
+
+
+def installed(folder: Path) -> Build:
+    build = fresh(folder / "build")
+    root = folder / "root"
     (root / "boot").mkdir(parents=True)
     build.vmlinux.rename(root / "boot/vmlinux-6.12.117")
     (root / "lib/modules/6.12.117").mkdir(parents=True)
     (build.folder / "drivers").rename(root / "lib/modules/6.12.117/kernel")
+    return build
+
+
+def test_installed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    installed(tmp_path)
+    root = tmp_path / "root"
     code, data = gate(capsys, "--installed", "6.12.117", "--root", str(root))
     assert (code, len(data["verdicts"])) == (0, 3)
 
@@ -293,6 +466,35 @@ def test_a_changed_vmlinux_makes_every_module_new(tmp_path: Path, capsys: pytest
     build.kernel([["struct", "other", "8"]])
     _, data = gate(capsys, str(build.folder), "--cache", cache)
     assert data["build"]["cached"] == 0
+
+
+def test_a_debug_file_that_comes_later_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build, cache = fresh(tmp_path / "build"), str(tmp_path / "cache")
+    module = build.folder / "drivers/m0.ko"
+    debug = tmp_path / f"debug/.build-id/ab/{'ab' * 19}.debug"
+    build.strip(module, debug)
+    away = debug.rename(tmp_path / "away")
+    words = (str(build.folder), "--cache", cache, "--debug-root", str(tmp_path / "debug"))
+    assert gate(capsys, *words)[1]["build"]["compared"] == 2
+    away.rename(debug)
+    data = gate(capsys, *words)[1]
+    assert (data["build"]["compared"], data["build"]["cached"]) == (3, 2)
+
+
+def test_another_pahole_makes_results_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build", 0)
+    made = scene("pahole writes\nbtf struct device 8\n" + UNITS, tmp_path / "fake")
+    words = ["gate", str(build.folder), "-j1", "--encode", "--pahole", made.pahole, "--output", "json", "--cache",
+             str(tmp_path / "cache")]
+    results = []
+    for does in ("writes", "writes", "nothing"):
+        if does == "nothing":
+            scene("pahole nothing\nbtf struct device 8\n" + UNITS, tmp_path / "fake")
+            tools.forget()
+        code = main(words)
+        data = json.loads(capsys.readouterr().out)
+        results.append((code, data["build"]["cached"]))
+    assert results == [(0, 0), (0, 1), (1, 0)]
 
 
 def test_broken_entries_are_computed_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -376,6 +578,30 @@ def no_executor(jobs: int) -> int:
     return jobs
 
 
+class Removing(ThreadPoolExecutor):
+    """vmlinux goes away once it was looked at."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        (task,) = args
+        assert not kwargs
+        future = super().submit(fn, task)
+        future.result()
+        if not task.base:
+            os.unlink(task.path)
+        return future
+
+
+def test_vmlinux_removed_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = fresh(tmp_path / "build")
+    monkeypatch.setitem(sys.modules, "farm", sys.modules[__name__])
+    code, data = gate(capsys, str(build.folder), "--executor", "farm:Removing", "--cache", str(tmp_path / "cache"))
+    assert code == 3
+    assert {o["subject"] for o in data["outcomes"] if o["status"] == "error"} == {"drivers/m0.ko", "drivers/m1.ko"}
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 1, "what failed is not kept"
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_any_executor(jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                       monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,6 +621,22 @@ def test_a_dask_cluster_of_two_workers(tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert b"5 of 5 with BTF accepted" in found.stdout
+
+
+def test_a_dask_scheduler_by_its_address(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="extra btfcheck[dask] is not installed")
+    build = fresh(tmp_path / "build", 4)
+    command = [sys.executable, "-m", "btfcheck", "gate", str(build.folder), "--no-probe", "--executor"]
+    options = {"cwd": Path(__file__).parents[2], "capture_output": True, "timeout": 120, "check": False}
+    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    try:
+        found = subprocess.run([*command, f"dask:{cluster.scheduler_address}"], **options)
+        assert found.returncode == 0, found.stderr
+        assert b"5 of 5 with BTF accepted" in found.stdout
+    finally:
+        cluster.close()
+    found = subprocess.run([*command, "dask:nonsense://x"], **options)
+    assert (found.returncode, found.stderr.count(b"\n")) == (2, 1), found.stderr
 
 
 # -- policy ----------------------------------------------------------------------------------------------------
@@ -507,3 +749,30 @@ def test_a_bad_baseline_is_wrong_usage(text: str, stripped: Build, tmp_path: Pat
 @pytest.mark.parametrize(("words", "code"), [(["read", "a", "b"], 2), (["write", "a"], 2), (["write", "a", "none"], 3)])
 def test_baseline_usage(words: list[str], code: int) -> None:
     assert main(["baseline", *words]) == code
+
+
+def test_text_with_a_policy_shows_each_finding_once(stripped: Build, capsys: pytest.CaptureFixture[str]) -> None:
+    stripped.module("m1", with_btf=False)
+    waive(stripped, '[severity]\nBTF532 = "error"\n[[waiver]]\nrule = "BTF532"\nsubject = "drivers/m0*"\n'
+          'reason = "it is known"\n[[waiver]]\nrule = "BTF531"\nreason = "old"\n')
+    assert main(["gate", str(stripped.folder), "--no-probe", "-j1"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("error[BTF532]") == out.count("[BTF532]") == 1
+    assert out.count("warning[BTF540]") == 1
+    assert out.index("error[BTF532]") < out.index("Linux 6.12.117:") < out.index("[BTF540]"), "findings as they come"
+    assert re.search(r"\d+ did not apply, 1 waived\)\n$", out)
+
+
+def test_text_with_a_baseline(stripped: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, known = tmp_path / "report.json", tmp_path / "known.json"
+    words = ["gate", str(stripped.folder), "--no-probe", "-j1", "--fail-on", "warning"]
+    main([*words, "--output", f"json:{report}"])
+    main(["baseline", "write", str(known), str(report)])
+    stripped.module("m1", with_btf=False)
+    capsys.readouterr()
+    assert main([*words, "--baseline", str(known)]) == 1
+    out = capsys.readouterr().out
+    assert out.count("warning[BTF532]") == 1
+    assert "in the baseline)" in out
+    assert main([*words, "--baseline", str(known), "-v"]) == 1
+    assert "skipped[BTF532]: in the baseline: " in capsys.readouterr().out

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from btfcheck.cli import main
 sys.path.append(str(Path(__file__).parents[1] / "kconfig"))
 import small_tree
 
+ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(Path(cli.__file__).with_name("formats").joinpath("report.schema.json").read_text())
 
 
@@ -187,3 +189,49 @@ def test_a_tree_and_another_release(tmp_path: Path, capsys: pytest.CaptureFixtur
     code, _, err = check(tmp_path, capsys, "--kernel", "6.12")
     assert code == 2
     assert "is Linux 9.8.7-test" in err
+
+
+def test_versions_of_llvm_that_a_tree_takes_and_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (root / "scripts/min-tool-version.sh").write_text('case "$1" in\nllvm)\n\techo 17.0.1\n\t;;\nesac\n')
+    words = ["matrix", "--tree", str(root), "--axis", "RUST=n", "--axis", "LTO=none", "--llvm", "14,19.1.7"]
+    code, data, _ = run([*words, "--pahole", "1.30"], capsys)
+    assert code == 0
+    found = {(r["axes"]["llvm"], r["allowed"], tuple(r["blocked_by"])) for r in data["rows"]}
+    assert ("14", False, ("scripts/min-tool-version.sh: llvm 17.0.1 at least",)) in found
+    assert ("19.1.7", True, ()) in found
+    assert not any(a.startswith("CLANG_VERSION") for a in data["assumed"])
+
+
+def test_check_proves_what_a_tree_cannot_grant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, data, _ = check(tmp_path, capsys, "--want", "RUST=y", "--want", "LTO_CLANG_THIN=y", "--want", "DEBUG_INFO_BTF=y")
+    jsonschema.validate(data, SCHEMA)
+    notes = next(o["notes"] for o in data["outcomes"] if o["subject"] == "RUST" and o["rule"] == "BTF100")
+    assert ("cannot all be had: DEBUG_INFO_BTF, LTO_CLANG_THIN, RUST; RUST has, in init/Kconfig:27: "
+            "depends on !DEBUG_INFO_BTF || (PAHOLE_HAS_LANG_EXCLUDE && !LTO)") in notes  # fmt: skip
+    assert {n.partition(": ")[2].partition(";")[0] for n in notes if n.startswith("way out")} == {
+        "give up RUST", "give up LTO_CLANG_THIN", "give up DEBUG_INFO_BTF",
+    }  # fmt: skip
+
+
+WITHOUT_SOLVER = """
+import sys
+sys.modules["pysat"] = None
+from btfcheck import cli
+sys.exit(cli.main())
+"""
+
+
+def test_check_says_once_what_would_tell_more(tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config BIG\n\tbool "Big"\n\tdepends on RANGED > 100\n')
+    (tmp_path / ".config").write_text(CONFIG + "CONFIG_RANGED=16\n")
+    words = ["check", ".config", "--tree", "linux", "--no-probe", "--want", "BIG=y", "--want", "CC_GOOD=y"]
+    for head, advised in ((WITHOUT_SOLVER, 1), (WITHOUT_SOLVER.replace('"pysat"', '"nothing"'), 0)):
+        done = subprocess.run([sys.executable, "-c", head, *words], cwd=tmp_path, capture_output=True, text=True,
+                              env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+        assert done.returncode == 1, done.stderr
+        assert done.stdout.count("pip install 'btfcheck[solve]'") == advised
+        assert ("could not tell whether all of this can be had" in done.stdout) is bool(advised)
+        assert ("way out 1: CONFIG_RANGED=101" in done.stdout) is not bool(advised)

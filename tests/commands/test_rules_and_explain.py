@@ -53,6 +53,7 @@ SAMPLE = "sample_configs/btfcheck-6.12.117-x86_64-thinlto.config"
     ["rules"], ["explain", "BTF101"], ["check", SAMPLE, "--no-probe"],
     ["check", SAMPLE, "--no-probe", "--want", "GENDWARFKSYMS"], ["check", SAMPLE, "--no-probe", "--kernel", "6.12.50"],
     ["probe"], ["probe", "--no-probe"], ["explain", "--log", "README.md"],
+    ["explain", "rust-types-in-btf"], ["explain", "kernel-rust-name"], ["explain", "unknown-message"],
     ["explain", "RUST", SAMPLE, "--no-probe", "--want", "SCHED_CLASS_EXT"],
 ], ids=" ".join)  # fmt: skip
 def test_json_keeps_to_the_schema(

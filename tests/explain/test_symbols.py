@@ -82,6 +82,19 @@ def test_a_number_is_told_and_not_asked_for(capsys: pytest.CaptureFixture[str]) 
     assert data["ways_out"] == []
 
 
+def test_what_the_tools_decide_is_told_and_not_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    data = asked(capsys, "CC_IS_CLANG", DEBIAN)
+    assert (data["symbol"]["value"], data["symbol"]["wanted"], data["ways_out"]) == ("n", {}, [])
+    assert cli.main(["explain", "CC_IS_CLANG", str(DEBIAN), "--no-probe"]) == 0
+    assert "the tools decide it; no configuration sets it" in capsys.readouterr().out
+
+
+def test_a_way_without_another_change_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    data = asked(capsys, "RUST", ARCH, "--want", "RUST=n")
+    assert data["ways_out"][0]["edits"] == []
+    assert data["ways_out"][0]["text"].startswith("ask for it, and change nothing else")
+
+
 def test_what_is_wanted_off(capsys: pytest.CaptureFixture[str]) -> None:
     data = asked(capsys, "RUST", ARCH, "--want", "RUST=n")
     assert [a["granted"] for a in data["symbol"]["answers"]] == [True]

@@ -10,16 +10,21 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+import xmlschema
 from hypothesis import given
 from hypothesis import strategies as st
 
 from btfcheck.cli import main
 from btfcheck.formats import github, junit, markdown, sarif
 from btfcheck.formats.style import Style
+from btfcheck.lint.policy import exit_code
 from btfcheck.model import Location, Outcome, Report, Severity, Status
 
 PLAIN = Style(False)
-SCHEMA = json.loads((Path(__file__).parents[1] / "data/formats/sarif-subset.schema.json").read_text())
+DATA = Path(__file__).parents[1] / "data/formats"
+SARIF = jsonschema.Draft4Validator(json.loads((DATA / "sarif-schema-2.1.0.json").read_text()))
+JUNIT = xmlschema.XMLSchema(str(DATA / "junit-10.xsd"))
+TOLD = (Status.FINDING, Status.UNKNOWN, Status.ERROR)
 texts = st.text(st.characters(codec=None, categories=None), max_size=40)
 locations = st.builds(
     Location, texts.filter(bool), st.none() | st.integers(1, 9), texts, texts
@@ -38,12 +43,18 @@ ONE = Outcome("BTF507", Status.FINDING, Severity.ERROR, "vmlinux", "50%: bad, wo
 @given(reports)
 def test_any_report_is_sarif(report: Report) -> None:
     document = json.loads(sarif.render(report, 1, PLAIN))
-    jsonschema.validate(document, SCHEMA)
+    SARIF.validate(document)
     (run,) = document["runs"]
-    assert len(run["results"]) == len(report.outcomes)
     ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
-    for result, outcome in zip(run["results"], report.outcomes, strict=True):
+    assert set(ids) == {o.rule for o in report.outcomes}
+    told = [o for o in report.outcomes if o.status in TOLD]
+    for result, outcome in zip(run["results"], told, strict=True):
         assert ids[result["ruleIndex"]] == result["ruleId"] == outcome.rule
+        assert (result["kind"] == "fail") == (outcome.status is Status.FINDING)
+        assert (result["level"] == "none") == (outcome.status is not Status.FINDING)
+        for place in result["locations"]:
+            uri = place["physicalLocation"]["artifactLocation"]["uri"]
+            assert re.fullmatch(r"[\w.~!$&'()*+,;=:@/%-]+", uri, re.ASCII), uri
         assert result["partialFingerprints"] == {"btfcheck/v1": outcome.fingerprint}
     sarif.render(report, 1, PLAIN).encode("ascii")
 
@@ -66,12 +77,15 @@ def test_sarif_uris_are_relative_below_here(monkeypatch: pytest.MonkeyPatch, tmp
 def test_any_report_is_junit(report: Report) -> None:
     text = junit.render(report, 1, PLAIN)
     root = ElementTree.fromstring(text.encode("utf-8"))
+    JUNIT.validate(root)
     cases = root.findall("./testsuite/testcase")
     assert len(cases) == len(report.outcomes) == int(root.attrib["tests"])
     found = {tag: len(root.findall(f".//testcase/{tag}")) for tag in ("failure", "error", "skipped")}
     assert found["failure"] == int(root.attrib["failures"])
-    assert found["error"] == report.count(Status.UNKNOWN) + report.count(Status.ERROR) == int(root.attrib["errors"])
-    assert found["skipped"] == report.count(Status.SKIP) == int(root.attrib["skipped"])
+    assert found["error"] == int(root.attrib["errors"])
+    assert found["skipped"] == int(root[0].attrib["skipped"])
+    assert sum(found.values()) >= len(report.outcomes) - report.count(Status.OK) - report.count(Status.FINDING)
+    assert bool(found["failure"] or found["error"]) == (exit_code(report, report.fail_on) in (1, 3))
 
 
 @pytest.mark.parametrize(("fail_on", "failures"), [("error", 0), ("warning", 1), ("note", 1), ("never", 0)])
@@ -80,12 +94,20 @@ def test_junit_fails_as_the_exit_code_does(fail_on: str, failures: int) -> None:
     assert f'failures="{failures}"' in junit.render(report, 0, PLAIN)
 
 
+@pytest.mark.parametrize(("severity", "allow", "tag"), [("error", False, "error"), ("note", False, "skipped"),
+                                                        ("error", True, "skipped")])  # fmt: skip
+def test_junit_errs_as_the_exit_code_does(severity: str, allow: bool, tag: str) -> None:
+    report = Report("gate", [ONE._replace(status=Status.UNKNOWN, severity=Severity(severity))])
+    report.allow_unknown = allow
+    assert f"<{tag} " in junit.render(report, 0, PLAIN)
+
+
 @given(reports)
 def test_any_report_is_one_workflow_command_a_line(report: Report) -> None:
     text = github.render(report, 1, PLAIN)
     for line in text.split("\n")[:-1]:
         assert re.fullmatch(r"::(error|warning|notice) (\w+=[^,:\r\n]*)(,\w+=[^,:\r\n]*)*::[^\r\n]*", line), line
-    told = sum(o.status in (Status.FINDING, Status.UNKNOWN, Status.ERROR) for o in report.outcomes)
+    told = sum(o.status in TOLD for o in report.outcomes)
     assert text.count("\n") == told + bool(report.nothing)
 
 
@@ -93,6 +115,13 @@ def test_github_escapes() -> None:
     assert github.render(Report("gate", [ONE]), 1, PLAIN) == (
         "::error file=a%2Cb%3Ac,line=3,title=BTF507 vmlinux::50%25: bad, worse%0Aone%0Atwo%0Afix: mend it\n"
     )
+
+
+def test_github_files_are_named_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path, shown in ((str(tmp_path / "sub/.config"), "sub/.config"), ("/elsewhere/x", "/elsewhere/x"), ("a", "a")):
+        line = github.render(Report("gate", [ONE._replace(locations=(Location(path),))]), 1, PLAIN)
+        assert line.startswith(f"::error file={shown},title=")
 
 
 @given(reports)
@@ -120,7 +149,8 @@ def test_several_formats_in_one_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     code = main(["check", str(config), "--no-probe", *outputs, "--output", "text"])
     assert capsys.readouterr().out
     count = len(json.loads(names["json"].read_text())["outcomes"])
-    assert len(json.loads(names["sarif"].read_text())["runs"][0]["results"]) == count
+    (run,) = json.loads(names["sarif"].read_text())["runs"]
+    assert 0 < len(run["results"]) < count
     assert len(ElementTree.parse(names["junit"]).findall(".//testcase")) == count
     assert names["markdown"].read_text().startswith("## btfcheck check")
     assert code == main(["check", str(config), "--no-probe", "--output", "sarif"])

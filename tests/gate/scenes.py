@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
 from btfcheck.btf.format import STRUCT, UNION
-from btfcheck.dwarf.writer import Die, build, parse
+from btfcheck.dwarf.writer import build
 from tests.btf.blob import Blob
 from tests.fakes import write
 
@@ -41,13 +42,31 @@ _DOES = {
 }
 
 
+_FAKE_RESOLVE = """\
+for word; do
+    [ "$last" = --btf ] && made=$word
+    last=$word
+done
+"""
+_RESOLVES = {
+    "writes": "cp $made $last.BTF",
+    "nothing": "exit 0",
+    "fails": "echo 'FAILED to sort BTF: Invalid argument' >&2; exit 255",
+    "warns": "echo 'WARN: resolve_btfids: unresolved symbol bpf_lost' >&2; cp $made $last.BTF",
+    "hangs": "exec sleep 600",
+    "spoils": "cp {spoilt} $last.BTF",
+    "cuts": "head -c 60 $made > $last.BTF",
+}
+
+
 class Scene(NamedTuple):
-    """An example's files: the kernel, the pahole, and the release to judge for."""
+    """An example's files: the kernel, the pahole, the release to judge for, and the resolve_btfids or ""."""
 
     elf: Path
     btf: Path
     pahole: str
     kernel: str
+    resolve: str = ""
 
 
 def scene(text: str, folder: Path) -> Scene:
@@ -61,59 +80,40 @@ def scene(text: str, folder: Path) -> Scene:
     folder.mkdir(exist_ok=True)
     (folder / "made.btf").write_bytes(btf(records))
     (folder / "says").write_text("".join(f"{line}\n" for line in said))
-    (folder / "vmlinux").write_bytes(elf("\n".join(rest)))
+    (folder / "vmlinux").write_bytes(build("\n".join(rest)))
     pahole = str(folder / "no-pahole")
     if does != "is missing":
         body = _DOES[does].format(btf=folder / "made.btf")
         pahole = write(folder / "pahole", f"{_FAKE}cat {folder / 'says'} >&2\n{body}")
-    return Scene(folder / "vmlinux", folder / "made.btf", pahole, kernel)
-
-
-def elf(lines: str) -> bytes:
-    """The file, with a symbol table that has the functions of its units."""
-    file = parse(lines)
-    names = [n for unit in file.units for n in _functions(unit.root)]
-    data = bytearray(build(file))
-    return with_symbols(bytes(data), names)
-
-
-def _functions(die: Die) -> list[str]:
-    own = [value.strip('"') for attribute, value in die.attributes if attribute == 3 and die.tag == 0x2E]
-    return own + [name for child in die.children for name in _functions(child)]
-
-
-def with_symbols(data: bytes, names: list[str]) -> bytes:
-    """The same ELF64 file with .symtab and .strtab for these functions."""
-    return with_sections(data, symbols(names))
-
-
-def symbols(names: list[str]) -> dict[str, tuple[int, bytes]]:
-    import struct
-
-    strings, table = b"\0", bytes(24)
-    for name in names:
-        table += struct.pack("<IBBHQQ", len(strings), 0x12, 0, 1, 0x1000, 16)
-        strings += name.encode() + b"\0"
-    return {".strtab": (3, strings), ".symtab": (2, table)}
+    resolve = next((line.removeprefix("resolve ") for line in lines if line.startswith("resolve ")), "")
+    if resolve:
+        path = folder / "resolve_btfids"
+        if resolve != "is missing":
+            (folder / "spoilt.btf").write_bytes(btf([["struct", "Option<u32>", "4"]]))
+            write(path, _FAKE_RESOLVE + _RESOLVES[resolve].format(spoilt=folder / "spoilt.btf"))
+        resolve = str(path)
+    return Scene(folder / "vmlinux", folder / "made.btf", pahole, kernel, resolve)
 
 
 def with_sections(data: bytes, sections: dict[str, tuple[int, bytes]]) -> bytes:
-    """An ELF64 file with further sections, (sh_type, contents) by name; .symtab is linked to .strtab."""
-    import struct
-
+    """An ELF64 file with these sections, (sh_type, contents) by name, anew where it has them; .symtab is linked to
+    .strtab."""
     (shoff,) = struct.unpack_from("<Q", data, 40)
     number, names_at = struct.unpack_from("<HH", data, 60)
     rows = [list(struct.unpack_from("<IIQQQQIIQQ", data, shoff + 64 * i)) for i in range(number)]
-    _, _, _, _, at, size, *_ = rows[names_at]
+    at, size = rows[names_at][4:6]
     names, body = bytearray(data[at : at + size]), bytearray(data[:shoff])
-    order = {name: number + i for i, name in enumerate(sections)}
+    there = {bytes(names[row[0] : names.find(b"\0", row[0])]).decode(): i for i, row in enumerate(rows)}
+    for name in sections:
+        if name not in there:
+            there[name] = len(rows)
+            rows.append([len(names), *[0] * 9])
+            names += name.encode() + b"\0"
     for name, (kind, contents) in sections.items():
         body += bytes(-len(body) % 8)
-        link, info, entry = (order[".strtab"], 1, 24) if kind == 2 else (0, 0, 0)
-        rows.append([len(names), kind, 0, 0, len(body), len(contents), link, info, 8, entry])
-        names += name.encode() + b"\0"
+        link, info, entry = (there[".strtab"], 1, 24) if kind == 2 else (0, 0, 0)
+        rows[there[name]][1:] = [kind, 0, 0, len(body), len(contents), link, info, 4 if kind == 7 else 8, entry]
         body += contents
-    rows[names_at][1] = 3  # SHT_STRTAB, which libelf asks for
     rows[names_at][4:6] = [len(body), len(names)]
     body += names
     body += bytes(-len(body) % 8)

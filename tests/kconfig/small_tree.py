@@ -9,10 +9,14 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[1] / "data/kconfig/tree"
 # What rules_of looks for in scripts/kconfig, by the age whose conf gave the answers.
 MARKS = {
-    "6.1": ("", "sym_string_within_range"),
-    "6.12": ('choice_members; newval.val = "0"', ""),
-    "7.3": ('choice_members; newval.val = "0"', ""),
+    "6.1": ("", "sym_string_within_range", "optional", ""),
+    "6.12": ('choice_members; newval.val = "0"', "", "", ""),
+    "7.3": ('choice_members; newval.val = "0"', "", "transitional", "repeated inclusion"),
 }
+FILES = ("symbol.c", "confdata.c", "lexer.l", "util.c")
+WORDS = ("bool", "choice", "comment", "config", "def_bool", "def_tristate", "default", "depends", "endchoice", "endif",
+         "endmenu", "help", "hex", "if", "imply", "int", "mainmenu", "menu", "menuconfig", "modules", "on", "prompt",
+         "range", "select", "source", "string", "tristate", "visible")  # fmt: skip
 
 
 def make(folder: Path, age: str = "7.3") -> Path:
@@ -20,8 +24,10 @@ def make(folder: Path, age: str = "7.3") -> Path:
     root = folder / "linux"
     shutil.copytree(SOURCE, root)
     (root / "scripts/kconfig").mkdir()
-    for name, text in zip(("symbol.c", "confdata.c"), MARKS[age], strict=True):
+    for name, text in zip(FILES, MARKS[age], strict=True):
         (root / "scripts/kconfig" / name).write_text(f"/* {text} */\n")
+    words = [*WORDS, MARKS[age][2]]
+    (root / "scripts/kconfig/lexer.l").write_text("".join(f'"{w}"\t\treturn T_{w.upper()};\n' for w in words))
     if age == "7.3":
         with (root / "init/Kconfig").open("a") as file:
             file.write((root / "init/Kconfig.new").read_text())

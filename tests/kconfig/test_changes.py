@@ -26,8 +26,8 @@ def test_all_three_cannot_be_had() -> None:
     found = ask("6.14", "RUST DEBUG_INFO_BTF LTO_CLANG_THIN", BTF_LTO)
     (clash,) = found.clashes
     assert clash.goals == ("DEBUG_INFO_BTF", "LTO_CLANG_THIN", "RUST")
-    assert (clash.symbol, clash.clause.file) == ("RUST", "init/Kconfig")
-    assert clash.clause.text == "depends on !DEBUG_INFO_BTF || (PAHOLE_HAS_LANG_EXCLUDE && !LTO)"
+    assert (clash.lines[0][0], clash.lines[0][1].file) == ("RUST", "init/Kconfig")
+    assert clash.lines[0][1].text == "depends on !DEBUG_INFO_BTF || (PAHOLE_HAS_LANG_EXCLUDE && !LTO)"
     assert [(w.given_up, edits(w)) for w in found.ways] == [
         (("RUST",), {}),
         (("DEBUG_INFO_BTF",), {"DEBUG_INFO_BTF": "n"}),
@@ -85,9 +85,9 @@ def test_modversions_before_6_14() -> None:
 
 def test_a_chain_that_no_single_clause_shows() -> None:
     found = ask("7.3.4", "RUST MODVERSIONS LTO_CLANG_THIN", {**BTF_LTO, "MODVERSIONS": "y", "GENKSYMS": "y"})
-    clash = next(c for c in found.clashes if c.symbol == "RUST")
-    assert clash.clause.text == "depends on !MODVERSIONS || GENDWARFKSYMS"
-    assert clash.clause.leaves[1].via == "needs: depends on !LTO"
+    clash = next(c for c in found.clashes if c.lines[0][0] == "RUST")
+    assert clash.lines[0][1].text == "depends on !MODVERSIONS || GENDWARFKSYMS"
+    assert clash.lines[0][1].leaves[1].via == "needs: depends on !LTO"
 
 
 def test_a_rustc_that_is_too_old() -> None:
@@ -108,7 +108,7 @@ def test_no_pahole_at_all() -> None:
 def test_an_arch_without_rust_offers_nothing() -> None:
     found = ways_out(load("6.12", "mips"), {"RUST": "y"}, {**BTF, "X86_64": "n"})
     assert found.ways == ()
-    assert [c.clause.text for c in found.clashes] == ["depends on HAVE_RUST"]
+    assert [c.lines[0][1].text for c in found.clashes] == ["depends on HAVE_RUST"]
 
 
 def test_in_the_hole_a_way_holds_in_every_text() -> None:

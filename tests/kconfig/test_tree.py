@@ -219,6 +219,13 @@ def test_without_the_shell_nothing_of_the_tree_is_run(tmp_path: Path) -> None:
         ("\xff\xfe", "init/Kconfig"),
         ("config A\n\tbool\n\tdepends on B\nconfig B\n\tbool\n\tdepends on A", "[Dd]ependency loop"),
         ("X = $(X)\n$(X)", "init/Kconfig:4: .*recursive"),
+        ('rsource "arch"', "init/Kconfig:3: .*unknown keyword 'rsource'"),
+        ("config A\n\tdef_int 3", "init/Kconfig:4: .*unknown keyword 'def_int'"),
+        ("choice\n\toptional", "init/Kconfig:4: .*unknown keyword 'optional'"),
+        ('source "arch/*/Kconfig"', r'init/Kconfig:3: cannot open "arch/\*/Kconfig"'),
+        ("config A\n\tbool\n\ttransitional\n\tdefault y", "init/Kconfig:3: .*only have a help"),
+        ("config A\n\tint\n\ttransitional\n\trange 1 2", "init/Kconfig:3: .*only have a help"),
+        ('source "arch/x86/Kconfig"\nsource "arch/x86/Kconfig"', "init/Kconfig:4: .*repeated inclusion of arch/x86/K"),
     ],
 )
 def test_what_cannot_be_loaded_is_told_with_its_place(line: str, told: str, tmp_path: Path) -> None:
@@ -230,12 +237,27 @@ def test_what_cannot_be_loaded_is_told_with_its_place(line: str, told: str, tmp_
     assert str(error.value).startswith(str(root))
 
 
-def test_a_source_that_cannot_be_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["init/Kconfig", "Kconfig", "Makefile", "scripts/kconfig/symbol.c"])
+@pytest.mark.parametrize("kind", ["nothing", "directory", "pipe", "loop"])
+def test_a_file_that_cannot_be_read(kind: str, name: str, tmp_path: Path) -> None:
     root = make(tmp_path)
-    (root / "init/Kconfig").unlink()
-    (root / "init/Kconfig").mkdir()
-    with pytest.raises(InputError, match="init/Kconfig"):
-        load(root)
+    (root / name).unlink()
+    if kind == "directory":
+        (root / name).mkdir()
+    elif kind == "pipe":
+        os.mkfifo(root / name)
+    elif kind == "loop":
+        (root / name).symlink_to((root / name).name)
+    place = f"{root}/Kconfig:4: " if name == "init/Kconfig" else f"{root}/{name}: "
+    with pytest.raises(InputError, match=f"^{re.escape(place)}"):
+        tree.open_tree(str(root), {"ARCH": "x86"})
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", "$(touch x)", "a[b]", "a;b", "a'b"])
+def test_a_path_that_the_shell_would_take_apart(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match="cannot have"):
+        tree.open_tree(str(make(tmp_path / name)), {"ARCH": "x86"})
 
 
 def test_a_directory_that_is_no_tree(tmp_path: Path) -> None:
@@ -243,7 +265,7 @@ def test_a_directory_that_is_no_tree(tmp_path: Path) -> None:
         tree.open_tree(str(tmp_path), {})
     (tmp_path / "Makefile").write_text("all:\n")
     with pytest.raises(InputError, match="no VERSION and PATCHLEVEL"):
-        environment.environment(str(tmp_path), tools.resolve({"ARCH": "x86"}), probe=False)
+        environment.environment(str(tmp_path), {"ARCH": "x86"}, probe=False)
 
 
 def test_an_architecture_that_the_tree_lacks(tmp_path: Path) -> None:
@@ -270,7 +292,7 @@ export CLANG_FLAGS
     ("variables", "expected"),
     [
         ({}, "--target=x86_64-linux-gnu -fintegrated-as -Werror=unknown-warning-option"),
-        ({"LLVM_IAS": "0"}, "--target=x86_64-linux-gnu -fno-integrated-as --prefix=/ -Werror=unknown-warning-option"),
+        ({"LLVM_IAS": "0"}, "--target=x86_64-linux-gnu -fno-integrated-as --prefix= -Werror=unknown-warning-option"),
     ],
 )
 def test_clang_flags_are_the_trees_own(
@@ -296,7 +318,7 @@ def test_pahole_version_as_the_kernels_script_has_it(said: str, number: str) -> 
 
 def test_missing_tools_that_nothing_in_kconfig_tells_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    found = environment.environment(str(make(tmp_path)), tools.resolve({}), "x86")
+    found = environment.environment(str(make(tmp_path)), {}, "x86")
     assert {text.partition("=")[0] for text in found.missing} == {"NM", "AR", "RUSTC", "PAHOLE", "OBJCOPY"}
 
 
@@ -319,6 +341,9 @@ def test_missing_tools_that_nothing_in_kconfig_tells_are_told(tmp_path: Path, mo
         ('{ /linux/scripts/rust_is_available.sh; } >/dev/null 2>&1 && echo "y" || echo "n"', "y"),
         ('{ test -z ""; } >/dev/null 2>&1 && echo "y" || echo "n"', "y"),
         ('{ test -z "GCC"; } >/dev/null 2>&1 && echo "y" || echo "n"', "n"),
+        ('{ test "GCC" = GCC; } >/dev/null 2>&1 && echo "y" || echo "n"', "y"),
+        ('{ test "GCC" = Clang; } >/dev/null 2>&1 && echo "y" || echo "n"', "n"),
+        ('{ test "$(uname)" = Clang; } >/dev/null 2>&1 && echo "y" || echo "n"', None),
         ("rm -rf /", None),
     ],
 )

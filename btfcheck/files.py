@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""Files that are there as a whole or not at all, and private directories that go away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from btfcheck.model import InputError
+
+PREFIX = "btfcheck-work-"
+
+
+def write_whole(path: str, data: bytes) -> None:
+    """Write beside `path` and rename, so that no half of it is ever seen, whatever ends this program meanwhile.
+
+    Raises OSError, and leaves nothing then.
+    """
+    handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=os.path.dirname(path) or ".")
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[str]:
+    """A private directory that is gone afterwards; InputError where none can be made.
+
+    What a killed run left goes too: a directory is locked as long as its maker lives.
+    """
+    try:
+        sweep()
+        folder = tempfile.mkdtemp(prefix=f".{PREFIX}")
+    except OSError as error:
+        raise InputError(f"no temporary directory: {error.strerror or error}") from error
+    lock = None
+    try:
+        lock = _locked(folder)
+        named = os.path.join(os.path.dirname(folder), os.path.basename(folder)[1:])
+        os.rename(folder, named)  # only what is locked has the name that is swept
+        folder = named
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def sweep() -> None:
+    """Remove the workplaces of this user's runs that are dead."""
+    top = tempfile.gettempdir()
+    for name in os.listdir(top):
+        if not name.startswith(PREFIX):
+            continue
+        place = os.path.join(top, name)
+        with contextlib.suppress(OSError):
+            if os.lstat(place).st_uid == os.geteuid() and (lock := _locked(place)) is not None:
+                shutil.rmtree(place, ignore_errors=True)
+                os.close(lock)
+
+
+def _locked(folder: str) -> int | None:
+    """A descriptor that holds the lock of a directory; None when another process has it, or there are no locks."""
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
