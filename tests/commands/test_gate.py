@@ -776,3 +776,43 @@ def test_text_with_a_baseline(stripped: Build, tmp_path: Path, capsys: pytest.Ca
     assert "in the baseline)" in out
     assert main([*words, "--baseline", str(known), "-v"]) == 1
     assert "skipped[BTF532]: in the baseline: " in capsys.readouterr().out
+
+
+# -- what BTF alone leaves open --------------------------------------------------------------------------------
+
+PRIVATE = (
+    'unit C "a.c"\n  base_type "int" byte_size=4 encoding=5 as int\n  base_type "char" byte_size=1 encoding=6 as char\n'
+    '  structure_type "private" byte_size=4\n    member "a" type=@int\n'
+    '  structure_type "iter" byte_size=5\n    member "c" type=@char\n    member "i" type=@int data_member_location=1\n'
+    'unit C "b.c"\n  structure_type "private" byte_size=4\n    member "b"\n'
+)
+TWICE = [["struct", "private", "4", "a:int@0"], ["struct", "private", "4", "b:int@0"]]
+BY_VALUE = [["struct", "iter", "5", "c:char@0", "i:int@8"], ["func", "fill", "it:iter"]]
+
+
+def open_questions(data: dict[str, Any]) -> dict[str, str]:
+    rules = ("BTF404", "BTF408", "BTF522")
+    return {o["rule"]: o["status"] for o in data["outcomes"] if o["rule"] in rules and o["subject"] == "vmlinux"}
+
+
+def test_the_debug_information_answers_what_btf_leaves_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.kernel([*TWICE, *BY_VALUE], PRIVATE)
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data) == {"BTF404": "ok", "BTF408": "ok", "BTF522": "finding"}
+    # A layout that no unit has stays a question, and so does everything where the debug information is gone.
+    build.kernel([*TWICE, ["struct", "private", "4", "z:int@0"], *BY_VALUE], PRIVATE)
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data) == {"BTF404": "finding", "BTF408": "ok", "BTF522": "finding"}
+    build.strip(build.vmlinux)
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data) == {"BTF404": "finding", "BTF408": "finding"}
+
+
+def test_broken_debug_information_answers_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.kernel([*TWICE, *BY_VALUE], PRIVATE + 'unit C "bad.c"\n  structure_type "x" byte_size=1!0x7e\n')
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data)["BTF404"] == "finding"
