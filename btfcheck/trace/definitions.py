@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from btfcheck.btf import format as btf_format
-from btfcheck.btf.causes import RUST_INTS
 from btfcheck.btf.declare import declare, definition
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.abbrev import DwarfError
@@ -21,6 +21,7 @@ from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Unit
 from btfcheck.dwarf.walk import Targets, walk
 from btfcheck.trace.compare import KINDS as BTF_KINDS
+from btfcheck.trace.copies import referring, rust_ints
 from btfcheck.trace.ground import Ground
 
 BASE = "base type"
@@ -81,8 +82,9 @@ class Definition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record of the BTF. `own` is false for one of the base, which a module stands on; `rust_ints` tells of members
-    with base types that only Rust has, `void` names members, parameters and results that are void or point to it."""
+    """A record of the BTF. `own` is false for one of the base, which a module stands on; `rust_ints` tells that it
+    leads to base types that only Rust has, `void` names members, parameters and results that are void or point to it,
+    `nothing` members that have no type at all."""
 
     id: int
     kind: str
@@ -92,6 +94,7 @@ class Record(NamedTuple):
     members: tuple[tuple[str, int], ...]
     rust_ints: bool
     void: tuple[str, ...]
+    nothing: tuple[str, ...]
     own: bool
 
 
@@ -233,7 +236,7 @@ def _lost(ground: Ground, entry: Entry, part: str) -> Iterator[Lost]:
         if target is None:
             return
         if target.unit.language == "Rust":
-            yield Lost(part, ground.reader.spell(target), target.unit.name)
+            yield Lost(part, ground.reader.spell(target), _below(target.unit, target.unit.name))
             return
         if target.tag not in THROUGH:
             return
@@ -357,15 +360,16 @@ def _record(btf: Btf, tid: int, kind: str, own: bool) -> Record:
     number = btf.kind(tid)
     members: list[tuple[str, int]] = []
     void: list[str] = []
-    rust = False
+    nothing: list[str] = []
     if number in (btf_format.STRUCT, btf_format.UNION):
         kflag = btf.kflag(tid)
         for name, other, place in btf.elements(tid):
             part = btf_format.text(btf.bytes_at(name))
             members.append((part, place & 0xFFFFFF if kflag else place))
-            rust = rust or _is_rust_int(btf, other)
             if _ends_in_void(btf, other):
                 void.append(part)
+            if not other:
+                nothing.append(part)
     elif number in (btf_format.ENUM, btf_format.ENUM64):
         members = [(btf_format.text(btf.bytes_at(words[0])), 0) for words in btf.elements(tid)]
     elif number == btf_format.FUNC:
@@ -377,7 +381,8 @@ def _record(btf: Btf, tid: int, kind: str, own: bool) -> Record:
         void.append("")
     size = btf.third(tid) if kind in _SIZED and number != btf_format.FWD else 0
     shown = btf_format.KINDS[number]
-    return Record(tid, shown, btf.name(tid), size, definition(btf, tid), tuple(members), rust, tuple(void), own)
+    return Record(tid, shown, btf.name(tid), size, definition(btf, tid), tuple(members), tid in _of_rust(btf),
+                  tuple(void), tuple(nothing), own)
 
 
 def _through(btf: Btf, tid: int, kinds: Collection[int]) -> int:
@@ -391,9 +396,11 @@ def _through(btf: Btf, tid: int, kinds: Collection[int]) -> int:
 _QUALIFIERS = (btf_format.VOLATILE, btf_format.CONST, btf_format.RESTRICT, btf_format.TYPE_TAG)
 
 
-def _is_rust_int(btf: Btf, tid: int) -> bool:
-    tid = _through(btf, tid, (*_QUALIFIERS, btf_format.PTR))
-    return 0 < tid < btf.count and btf.kind(tid) in (btf_format.INT, btf_format.FLOAT) and btf.name(tid) in RUST_INTS
+@lru_cache(2)
+def _of_rust(btf: Btf) -> frozenset[int]:
+    """Types of which a member leads to a base type that only Rust has."""
+    seeds = rust_ints(btf)
+    return frozenset(referring(btf, seeds)[0]) if seeds else frozenset()
 
 
 def _ends_in_void(btf: Btf, tid: int) -> bool:

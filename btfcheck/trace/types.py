@@ -350,9 +350,13 @@ def void_parts(ground: Ground, own: Sequence[Definition], records: Sequence[Reco
         if ground.btf is None:
             yield _kind("L2", PROVEN, text, _lost_fates(ground))
         elif any(one.part in r.void for r in records):
-            yield _kind("L2", PROVEN, f"{text}, which pahole left out: it became void", _lost_fates(ground))
-        elif records:
+            refused = ", and the kernel refuses that (`Invalid type_id`)"
+            yield _kind("L2", PROVEN, f"{text}, which pahole left out: it became void"
+                        f"{refused if any(one.part in r.nothing for r in records) else ''}", _lost_fates(ground))
+        elif records and ground.merged[0]:
             yield _kind("L2", PROVEN, f"{text}; this BTF has it, for Rust units were taken in", _lost_fates(ground))
+        elif records:
+            yield _kind("L2", LIKELY, f"{text}; what this BTF has there need not be the right one", _lost_fates(ground))
 
 
 def _wanted_by_c(ground: Ground, theirs: Sequence[Definition]) -> Iterable[Reason]:
