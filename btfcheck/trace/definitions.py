@@ -6,6 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from btfcheck.btf import format as btf_format
@@ -246,11 +247,14 @@ def _lost(ground: Ground, entry: Entry, part: str) -> Iterator[Lost]:
 def completed(ground: Ground, hits: Iterable[Found]) -> Iterator[Found]:
     """The hits, and after declarations of functions in Rust units the definitions that complete them elsewhere in
     their unit: rustc declares methods inside their type."""
-    for hit in hits:
-        yield hit
-        if hit.tag in FUNCTIONS and ground.tree(hit.unit) is not None:
-            for entry in _referring(ground, hit.unit, {hit.offset}, "specification"):
-                yield Found(hit.unit, entry.offset, entry.tag, hit.name)
+    for _, group in groupby(hits, key=lambda hit: id(hit.unit)):
+        rows = list(group)
+        yield from rows
+        names = {hit.offset: hit.name for hit in rows if hit.tag in FUNCTIONS}
+        unit = rows[0].unit
+        if names and ground.tree(unit) is not None:
+            for entry, origin in _referring(ground, unit, names, "specification"):
+                yield Found(unit, entry.offset, entry.tag, names[origin])
 
 
 def copies(ground: Ground, hits: Iterable[Found]) -> list[Entry]:
@@ -263,12 +267,14 @@ def copies(ground: Ground, hits: Iterable[Found]) -> list[Entry]:
             by_unit[id(hit.unit)][1].add(hit.offset)
     return [
         entry for unit, origins in by_unit.values()
-        for entry in _referring(ground, unit, origins, "abstract_origin") if _code(entry) == OUT_OF_LINE
+        for entry, _ in _referring(ground, unit, origins, "abstract_origin") if _code(entry) == OUT_OF_LINE
     ]
 
 
-def _referring(ground: Ground, unit: Unit, origins: set[int], attribute: str) -> Iterator[Entry]:
-    """The functions of a unit that refer to one of these entries of it."""
+def _referring(
+    ground: Ground, unit: Unit, origins: Collection[int], attribute: str
+) -> Iterator[tuple[Entry, int]]:
+    """The functions of a unit that refer to one of these entries of it, with that."""
     try:
         for at in walk(unit, FUNCTIONS)[2]:
             entry = ground.reader.entry(unit, at)
@@ -277,7 +283,7 @@ def _referring(ground: Ground, unit: Unit, origins: set[int], attribute: str) ->
                 continue
             target = ground.reader.target(entry, AT[attribute])
             if target is not None and target.offset in origins:
-                yield entry
+                yield entry, target.offset
     except (DwarfError, struct.error, IndexError) as error:
         ground.problem(str(error))
 

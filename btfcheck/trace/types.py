@@ -255,8 +255,10 @@ def _present(
                      "encodes every type of a unit that it does not leave out")
         layouts = [r for r, o in zip(records, owners, strict=True) if o in (ON, BOTH) and r.own]
         if len({(r.size, r.members) for r in layouts}) < len(layouts):
-            yield Reason("not-merged", PROVEN, "records of equal layout were not merged: types that their members lead "
-                         "to have several records, too", "BTF404")
+            cause = "types that their members lead to have several records, too"
+            if any(r.id in ground.leading_to_rust for r in layouts):
+                cause = "one of them leads to types of Rust's"
+            yield Reason("not-merged", PROVEN, f"records of equal layout were not merged: {cause}", "BTF404")
         elif len(layouts) > 1:
             yield Reason("several-layouts", PROVEN, f"C has {len(layouts)} different types of that name (or of what "
                          "its members are): each keeps its record", "BTF404")
