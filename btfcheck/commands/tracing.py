@@ -109,7 +109,7 @@ class Case:
         """Run a pahole on the file as Kbuild would: its BTF is what is explained. Returns its version, and what it
         says of the functions that it left out.
 
-        Raises InputError when it does not run, or makes no BTF of this file.
+        Raises InputError when it does not run.
         """
         from btfcheck.gate import encode as encoding
         from btfcheck.toolchain.pahole import flags
@@ -129,7 +129,9 @@ class Case:
         made = encoding.encode(path, split(command), version, self.release, chosen=chosen, base=base)
         if made.out != encoding.WHOLE:
             text = next((m.example for m in made.messages), made.done.problem)
-            raise InputError(f"{self.path}: {made.label} made no BTF of it{f': {text}' if text else ''}")
+            self.problem = f"{made.label} made none of {self.path}{f': {text}' if text else ', and exited 0'}"
+            self.btf = None
+            return version, None
         kind = MODULE if self.module else VMLINUX
         self.source = source.Source(made.label, made.btf, kind, vermagic=self.subject.vermagic)
         self.btf = self._types()

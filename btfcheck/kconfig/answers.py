@@ -65,6 +65,7 @@ class Answers:
         self.assumed: list[str] = []
         self.by_rule: list[str] = []
         self.ran = 0
+        self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._file = os.path.join(folder or _store(), self._identity() + ".json") if execute else ""
@@ -73,6 +74,7 @@ class Answers:
 
     def __call__(self, command: str, place: str) -> str:
         """The output of a command as conf takes it; InputError when it does not end or cannot be run."""
+        self.asked.setdefault(place, []).append(command)
         if self.rule is not None and (said := self.rule(command)) is not None:
             self.by_rule.append(command)
             return said
@@ -84,6 +86,20 @@ class Answers:
         if known is None:
             known = self._stored[key] = self._new[key] = self._run(command, place)
         return known
+
+    def reason(self, place: str) -> str:
+        """What the test that stands at a place prints when it fails, which Kconfig throws away; "" for nothing."""
+        for command in self.asked.get(place, ()) if self.execute else ():
+            tests = _IF_SUCCESS.fullmatch(command)
+            if tests is None or (self.rule is not None and self.rule(command) is not None):
+                continue
+            key = self._key(f"{{ {tests[1]}; }} 2>&1")
+            if key not in self._stored:
+                self._stored[key] = self._new[key] = self._run(f"{{ {tests[1]}; }} 2>&1", place)
+                self.close()
+            if self._stored[key]:
+                return self._stored[key]
+        return ""
 
     def close(self) -> None:
         """Keep the new answers on disk, and leave nothing else behind."""

@@ -15,6 +15,7 @@ from btfcheck.dwarf.spell import Reader
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Debug, Unit
 from btfcheck.image import Image
+from btfcheck.trace.copies import referring, rust_ints
 from btfcheck.trace.symbols import is_defined
 
 _PROBLEMS = 20  # that are kept
@@ -85,6 +86,12 @@ class Ground:
                     return True
             btf = btf.base
         return False
+
+    @cached_property
+    def leading_to_rust(self) -> frozenset[int]:
+        """Types of the BTF that lead to base types that only Rust has, by whatever way."""
+        seeds = rust_ints(self.btf) if self.btf is not None else []
+        return frozenset(referring(self.btf, seeds)[1]) if self.btf is not None and seeds else frozenset()
 
     @cached_property
     def unlabelled(self) -> bool:

@@ -169,6 +169,40 @@ def test_check_lists_what_the_tree_does_not_grant(tmp_path: Path, capsys: pytest
     assert found.keys() == {("HZ_250",)}
     assert found["HZ_250",]["text"] == "depends on !STRICT"
     assert found["HZ_250",]["symbols"] == {"STRICT": "y"}
+    assert [group["why"] for group in data["not_granted"]] == ["init/Kconfig:124: depends on !STRICT, with STRICT=y"]
+
+
+def test_check_tells_what_is_worked_out_and_what_a_choice_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "CONFIG_DAX=y\nCONFIG_HZ_100=y\nCONFIG_HZ_1000=y\nCONFIG_STRICT=y\n"
+    _, data, _ = check(tmp_path, capsys, more=more)
+    found = {group["symbols"][0]["name"]: group["why"] for group in data["not_granted"]}
+    assert found == {
+        "DAX": "no prompt: it is worked out, and here nothing turns it on",
+        "HZ_100": "another member of the choice is set",
+    }
+
+
+def test_check_says_what_it_assumed_of_commands_that_were_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, data, _ = check(tmp_path, capsys, "--no-shell")
+    assert any(a.endswith('test "-fgood" = -fgood; } >/dev/null 2>&1 && echo "y" || echo "n"') for a in data["assumed"])
+    assert "RUSTC_VERSION=109500" in data["assumed"]
+
+
+def test_check_says_which_tools_it_misses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    words = ["check", str(tmp_path / ".config"), "--tree", str(root), "AR=no-such-ar", "PAHOLE=no-such-pahole"]
+    _, data, err = run(words, capsys)
+    assert "AR=no-such-ar is not there: LTO needs an llvm-ar" in data["missing"]
+    assert "PAHOLE=no-such-pahole is not there: PAHOLE_VERSION is 0" in data["missing"]
+    assert "AR=no-such-ar is not there" in err
 
 
 def test_check_grants_what_the_tree_grants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

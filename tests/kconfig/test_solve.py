@@ -126,11 +126,11 @@ def _edit(move: Move, model: set[int]) -> Edit:
 # The search finds the smallest, all of them.
 
 
-def moves(kconf: tree.Tree, goals: Mapping[str, str]) -> list[Edit]:
+def moves(kconf: tree.Tree, goals: Mapping[str, str], values: Mapping[str, str | None]) -> list[Edit]:
     """Every single change that is no last resort."""
     found = [Edit(s.name, w) for s in settable(kconf) if s.name not in goals
              for w in (("y",) if s.choice else "nmy" if s.orig_type is kl.TRISTATE else "ny")]  # fmt: skip
-    found += [Edit("PAHOLE_VERSION", n, True) for n in ("116", "124")]
+    found += [Edit("PAHOLE_VERSION", n, True) for n in ("116", "124") if int(n) > int(values["PAHOLE_VERSION"] or 0)]
     found += [Edit(n, "y", True) for n in ("CC_BAD", "CC_GOOD") if n in kconf.leaves]
     return [*found, Edit("RANGED", "101")]
 
@@ -141,7 +141,7 @@ def tried(trial: Trial, goals: Mapping[str, str], size: int) -> set[frozenset[Ed
     good = set()
     base = trial.values
     syms = trial.kconf.syms  # of a choice several members may be said to be y: then it is a change to say but one
-    real = [e for e in moves(trial.kconf, goals) if base.get(e.name) != e.value or syms[e.name].choice]
+    real = [e for e in moves(trial.kconf, goals, base) if base.get(e.name) != e.value or syms[e.name].choice]
     for some in combinations(real, size):
         names = {trial.kconf.syms[e.name].choice or e.name for e in some}
         taken = {trial.kconf.syms[g].choice for g, v in goals.items() if v == "y"} - {None}

@@ -137,6 +137,11 @@ def test_a_member_that_became_void() -> None:
         assert [(r.id, r.certainty) for r in member.reasons] == [("L2", "proven")]
     kept = answer("hooks", MERGED + HOOKS, "struct hooks 8 hook:int")
     assert "this BTF has it" in kept.reasons[1].text
+    # Units that are not merged: pahole up to 1.31 puts some earlier type there.
+    assert reasons(answer("hooks", "file note=0\n" + HOOKS, "struct hooks 8 hook:int"))[1] == ("L2", "likely")
+    blob = Blob()
+    blob.struct("hooks", 8, [("hook", 0, 0)])
+    assert "the kernel refuses that" in answer("hooks", MERGED + HOOKS, blob.bytes()).reasons[1].text
     without = asked("hook", HOOKS)
     assert [(m.of, m.btf, m.dwarf) for m in without.members] == [("hooks", "", "void (*hook)(void)")]
 
