@@ -71,6 +71,14 @@ def test_a_rust_type_in_a_c_unit() -> None:
     assert reasons(silent) == [("L3t", "proven")]
 
 
+def test_a_type_inside_of_a_function_is_c_s() -> None:
+    """Also in a unit that holds Rust."""
+    local = '  subprogram "probe" low_pc=0x1000\n    structure_type "private" byte_size=4\n'
+    one = answer("private", LEAKED + local, "struct private 4")
+    assert (one.state, reasons(one)) == (IN_BTF, [("defined-in-c", "proven")])
+    assert one.definitions[0].path == "probe::private"
+
+
 def test_a_rust_function_in_a_c_unit() -> None:
     units = C + '  namespace "klib"\n    subprogram "rust_assoc" low_pc=0x1000\n'
     assert reasons(answer("rust_assoc", units, "func rust_assoc", "rust_assoc")) == [("L3f", "proven")]
