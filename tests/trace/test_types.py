@@ -342,3 +342,14 @@ def test_the_thinlto_kernel(shared: Path) -> None:
         assert (one.state, reasons(one)) == (LEFT_OUT, [("rust-excluded", "proven")])
         (one,) = trace(Ground(debug, good), "vfs_open", "function").answers
         assert one.state == IN_BTF
+
+
+def test_references_in_circles_end() -> None:
+    units = (
+        'unit Rust "l.rs"\n  subprogram linkage_name="_RNvC1a1f" specification=@b low_pc=0x10 as a\n'
+        "  subprogram specification=@a as b\n"
+        'unit C "main.c"\n  structure_type "s" byte_size=8\n    member "m" type=@p data_member_location=0\n'
+        "  pointer_type type=@q as p\n  const_type type=@p as q\n"
+    )
+    assert asked("_RNvC1a1f", units).answers[0].kind == "function"
+    assert "..." in asked("s.m", units).members[0].dwarf
