@@ -14,7 +14,7 @@ _btfcheck() {
   if [ -z "$words" ] && [[ $cur == -* ]]; then
     case "${COMP_WORDS[1]}" in
       check) words="--help --want --want-file --kernel --tree --no-shell --rules --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
-      matrix) words="--help --kernel --tree --axis --pahole --rustc --llvm --shell --write --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
+      matrix) words="--help --kernel --tree --axis --pahole --rustc --llvm --bindgen --shell --write --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       rules) words="--help --rules --stage --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       explain) words="--help --log --rust-types --btf --base --pahole --pahole-version --debug-root --first --want --want-file --kernel --tree --no-shell --rules --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;
       scan) words="--help --pahole-version --kernel --config --examples --walk-all --debug-root --output --fail-on --policy --baseline --allow-unknown --no-probe --jobs --color --quiet --verbose" ;;

@@ -34,6 +34,7 @@ complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l axis -r -d 'anot
 complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l pahole -r -d 'versions of pahole, as 1.25,1.30'
 complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l rustc -r -d 'versions of rustc, as 1.85,1.95'
 complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l llvm -r -d 'versions of llvm, as 19.1.7,22.1.8'
+complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l bindgen -r -d 'versions of bindgen, as 0.65.1,0.71.1'
 complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l shell -d 'with --tree - ask the installed tools what no version answers, by the trees own commands'
 complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l write -r -d 'also write the table to FILE.csv, FILE.md or FILE.svg; repeatable'
 complete -c btfcheck -n '__fish_seen_subcommand_from matrix' -l output -r -d 'text, json, sarif, junit, github or markdown, to FILE or stdout; repeatable (default - text)'

@@ -110,7 +110,9 @@ def check_config(
         report.outcomes = [_moot(o) for o in report.outcomes]
     report.outcomes.sort(key=lambda o: (o.status is not Status.FINDING, -o.severity.rank, o.rule))
     report.data["facts"] = _fact_data(facts, ruleset)
-    if entries is not None and entries.tree is not None and facts.complete:
+    if entries is not None and entries.tree is not None:
+        report.data["assumed"] = list(entries.tree.assumed)
+        report.data["missing"] = list(entries.tree.missing)
         report.data["not_granted"] = _not_granted(entries.tree, entries.values(live=True))
     return report
 
@@ -165,6 +167,7 @@ def _not_granted(tree: Tree, values: Mapping[str, str | None]) -> list[dict[str,
             "symbols": [{"name": name, "asked": asked, "gets": gets} for name, asked, gets in group.symbols],
             "clause": {"file": clause.file, "line": clause.line, "text": clause.text, "part": clause.expr,
                        "symbols": {leaf.name: leaf.value for leaf in clause.leaves}} if clause else None,
+            "why": group.why,
         }
         for group in not_granted(tree, values)
         for clause in [group.clause]
@@ -338,9 +341,7 @@ def body(report: Report, style: Style) -> Iterator[str]:
         yield f"{count} symbols of this configuration get less from the tree than they ask:"
         for group in groups if style.verbose else groups[:_MOST_GROUPS]:
             names = ", ".join(f"{s['name']}={s['asked']}" for s in group["symbols"])
-            clause = group["clause"]
-            why = f"{clause['file']}:{clause['line']}: {clause['text']}" if clause else "another choice was made"
-            yield f"  {names}  ({why})"
+            yield f"  {names}  ({group['why']})"
         if not style.verbose and len(groups) > _MOST_GROUPS:
             yield f"  and {len(groups) - _MOST_GROUPS} more causes (-v)"
     if style.verbose:

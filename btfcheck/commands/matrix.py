@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.commands import split_variables
 from btfcheck.model import Report, UsageError
@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a kernel source whose Kconfig files decide; repeatable")
     parser.add_argument("--axis", metavar="SYM=V1,V2", action="append", default=[],
                         help="another axis, or the values of one: RUST, DEBUG_INFO_BTF, LTO, MODVERSIONS")
-    for tool, example in (("pahole", "1.25,1.30"), ("rustc", "1.85,1.95"), ("llvm", "19.1.7,22.1.8")):
+    for tool, example in (("pahole", "1.25,1.30"), ("rustc", "1.85,1.95"), ("llvm", "19.1.7,22.1.8"),
+                          ("bindgen", "0.65.1,0.71.1")):
         parser.add_argument(f"--{tool}", metavar="V1,V2", help=f"versions of {tool}, as {example}")
     parser.add_argument("--shell", action="store_true",
                         help="with --tree: ask the installed tools what no version answers, by the tree's own commands")
@@ -59,10 +60,10 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     wanted = _axes(args)
     rows: list[Cell] = []
     assumed: dict[str, None] = {}
-    for kernel, texts, notes in _kernels(args, given, console):
-        axes = _known(texts[0], wanted)
-        rows += _cells(texts, axes, kernel)
-        assumed |= dict.fromkeys([*assumptions(texts[0], axes, {}), *notes])
+    for kernel in _kernels(args, given, wanted.get("llvm", ()), console):
+        axes = {**_known(kernel.texts[0], wanted), **kernel.at}
+        rows += _cells(kernel, axes)
+        assumed |= dict.fromkeys([*assumptions(kernel.texts[0], axes, {}), *kernel.notes])
     report = Report("matrix")
     report.data["rows"] = [row.data() for row in rows]
     report.data["assumed"] = list(assumed)
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace, console: Console) -> Report:
 
 def _axes(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
     """The axes that the command line names, each with its values."""
-    from btfcheck.kconfig.matrix import LTO, MODVERSIONS, number
+    from btfcheck.kconfig.matrix import LTO, MODVERSIONS, TOOLS, number
 
     allowed = {"LTO": tuple(LTO), "MODVERSIONS": tuple(MODVERSIONS)}
     found = {}
@@ -86,7 +87,7 @@ def _axes(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
         wrong = [v for v in found[name] if v not in allowed.get(name, ("y", "m", "n")) and not v.isdecimal()]
         if wrong or (name in allowed and any(v.isdecimal() for v in found[name])):
             raise UsageError(f"--axis {word}: {name} takes {', '.join(allowed.get(name, ('y', 'm', 'n')))}")
-    for tool in ("pahole", "rustc", "llvm"):
+    for tool in TOOLS:
         if getattr(args, tool):
             found[tool] = tuple(dict.fromkeys(getattr(args, tool).split(",")))
             for version in found[tool]:
@@ -106,30 +107,56 @@ def _known(kconf: KernelKconfig, wanted: dict[str, tuple[str, ...]]) -> dict[str
     return {**axes, "pahole": across}
 
 
+class _Kernel(NamedTuple):
+    """A kernel whose cells are wanted: its text or candidate texts, what was assumed, the least versions of
+    tools that it takes, and the axes that it was read for."""
+
+    name: str
+    texts: Sequence[KernelKconfig]
+    notes: Sequence[str]
+    minimums: Mapping[str, str]
+    at: dict[str, Sequence[str]]
+
+
 def _kernels(
-    args: argparse.Namespace, given: dict[str, str], console: Console
-) -> Iterator[tuple[str, list[KernelKconfig], list[str]]]:
-    """(name, its text or candidate texts, what was assumed) of each kernel asked for."""
-    from btfcheck.kconfig.answers import SUFFICIENT
-    from btfcheck.kconfig.tables import history, models
+    args: argparse.Namespace, given: dict[str, str], llvms: Sequence[str], console: Console
+) -> Iterator[_Kernel]:
+    from btfcheck.kconfig.tables import history, minimum_tools, models
 
     for root in args.tree:
-        from btfcheck.kconfig.tree import open_tree
-
         console.info(f"btfcheck: reading {root}")
-        tree = open_tree(root, {"LLVM": "1", **given}, given.get("ARCH", "x86"), facts=SUFFICIENT,
-                         shell=args.shell and not args.no_probe)  # fmt: skip
-        yield f"{tree.environment['KERNELVERSION']} ({root})", [tree], [f"answers yes: {c}" for c in tree.assumed]
+        for llvm in llvms or ("",):  # which options a compiler takes is asked while a tree is read
+            yield _read(root, llvm, args.shell and not args.no_probe, given)
     releases = [r for word in args.kernel for r in word.split(",") if r]
     for release in releases or ([] if args.tree else [history()["trees"][-1][1]]):
-        found = models(stated(release), given.get("ARCH", "x86_64"))
-        yield release, [m.load() for m in found], [m.assumed for m in found if m.assumed]
+        arch = given.get("ARCH", "x86_64")
+        found = models(stated(release), arch)
+        least = minimum_tools(stated(release), arch)
+        agreed = {tool: v for tool, v in least[0].items() if all(table.get(tool) == v for table in least)}
+        yield _Kernel(release, [m.load() for m in found], [m.assumed for m in found if m.assumed], agreed, {})
 
 
-def _cells(texts: Sequence[KernelKconfig], axes: dict[str, Sequence[str]], kernel: str) -> list[Cell]:
+def _read(root: str, llvm: str, shell: bool, given: dict[str, str]) -> _Kernel:
+    """A tree, for one LLVM where versions of it are an axis."""
+    from btfcheck.kconfig.answers import SUFFICIENT
+    from btfcheck.kconfig.compilers import minimums
+    from btfcheck.kconfig.environment import read
+    from btfcheck.kconfig.matrix import as_facts
+    from btfcheck.kconfig.tree import open_tree
+
+    facts = {**SUFFICIENT, **(as_facts("llvm", llvm) if llvm else {})}
+    tree = open_tree(root, {"LLVM": "1", **given}, given.get("ARCH", "x86"), facts=facts, shell=shell)
+    script = "scripts/min-tool-version.sh"
+    least = minimums(read(root, script), tree.environment["SRCARCH"]) if os.path.exists(f"{root}/{script}") else {}
+    name = f"{tree.environment['KERNELVERSION']} ({root})"
+    notes = [f"answers yes: {c}" for c in tree.assumed]
+    return _Kernel(name, [tree], notes, least, {"llvm": (llvm,)} if llvm else {})
+
+
+def _cells(kernel: _Kernel, axes: dict[str, Sequence[str]]) -> list[Cell]:
     from btfcheck.kconfig.matrix import cells, merge
 
-    several = [list(cells(kconf, axes, kernel=kernel)) for kconf in texts]
+    several = [list(cells(k, axes, kernel=kernel.name, minimums=kernel.minimums)) for k in kernel.texts]
     return [merge(same) for same in zip(*several, strict=True)]
 
 

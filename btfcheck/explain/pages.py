@@ -110,7 +110,10 @@ def _clauses(clauses: list[dict[str, Any]], style: Style) -> Iterator[str]:
         if clause["value"] in ("n", "unknown"):
             if clause["text"].split("depends on ")[-1] != clause["expr"]:
                 yield f"           in: {printable(clause['text'])}"
-            yield from (f"           {_leaf(item)}" for item in clause["leaves"])
+            for item in clause["leaves"]:
+                yield f"           {_leaf(item)}"
+                if item.get("said"):
+                    yield f"             the tool says: {printable(item['said'])}"
 
 
 def _place(clause: dict[str, Any]) -> str:

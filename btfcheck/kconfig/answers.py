@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from btfcheck.files import write_whole
+from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -64,6 +65,7 @@ class Answers:
         self.assumed: list[str] = []
         self.by_rule: list[str] = []
         self.ran = 0
+        self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._file = os.path.join(folder or _store(), self._identity() + ".json") if execute else ""
@@ -72,6 +74,7 @@ class Answers:
 
     def __call__(self, command: str, place: str) -> str:
         """The output of a command as conf takes it; InputError when it does not end or cannot be run."""
+        self.asked.setdefault(place, []).append(command)
         if self.rule is not None and (said := self.rule(command)) is not None:
             self.by_rule.append(command)
             return said
@@ -83,6 +86,20 @@ class Answers:
         if known is None:
             known = self._stored[key] = self._new[key] = self._run(command, place)
         return known
+
+    def reason(self, place: str) -> str:
+        """What the test that stands at a place prints when it fails, which Kconfig throws away; "" for nothing."""
+        for command in self.asked.get(place, ()) if self.execute else ():
+            tests = _IF_SUCCESS.fullmatch(command)
+            if tests is None or (self.rule is not None and self.rule(command) is not None):
+                continue
+            key = self._key(f"{{ {tests[1]}; }} 2>&1")
+            if key not in self._stored:
+                self._stored[key] = self._new[key] = self._run(f"{{ {tests[1]}; }} 2>&1", place)
+                self.close()
+            if self._stored[key]:
+                return self._stored[key]
+        return ""
 
     def close(self) -> None:
         """Keep the new answers on disk, and leave nothing else behind."""
@@ -175,8 +192,11 @@ SUFFICIENT: Mapping[str, str] = {
 }  # fmt: skip
 
 
-def by_facts(facts: Mapping[str, str | None]) -> Rule:
-    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there."""
+def by_facts(facts: Mapping[str, str | None], srcarch: str = "", flags: str = "") -> Rule:
+    """Answers that follow from versions in Kconfig's own names (CLANG_VERSION ...), for tools that are not there.
+
+    `srcarch` and `flags` as for compilers.passes.
+    """
     name, number = _either(facts, ("CC_IS_CLANG", "Clang", "CLANG_VERSION"), ("CC_IS_GCC", "GCC", "GCC_VERSION"))
     told = {
         "cc-version.sh": f"{name} {number}" if number else None,
@@ -200,7 +220,12 @@ def by_facts(facts: Mapping[str, str | None]) -> Rule:
             return str(int(quotient[1]) // int(quotient[2]))
         if "/scripts/rust_is_available.sh;" in command:
             return facts.get("RUST_IS_AVAILABLE")
-        return _tested(command)
+        compared = _tested(command)
+        tests = _IF_SUCCESS.fullmatch(command)
+        if compared is not None or tests is None:
+            return compared
+        good = passes(tests[1], facts, srcarch, flags)
+        return None if good is None else tests[2] if good else tests[3]
 
     return rule
 

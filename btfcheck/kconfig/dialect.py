@@ -293,6 +293,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self._own: list[Written] = []
         self._macros: list[tuple[int, str]] = []  # (number, text) of lines with a $(...)
         self.macro_lines: dict[Any, list[str]] = {}  # a symbol's properties that have one
+        self.macro_places: dict[Any, list[str]] = {}  # and where these stand
         # Menu node -> (the node that encloses it as written, its own conditions).
         self._written: dict[Any, tuple[Any, list[Written]]] = {}
         self._opened: list[Any] = []
@@ -417,9 +418,10 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         kl.Kconfig._parse_props(self, node)
         self._written[node] = (node.parent, own)
         # The last line read may be the next entry's.
-        asked = [text for line, text in self._macros if line < self.linenr or not self._reuse_tokens]
+        asked = [at for at in self._macros if at[0] < self.linenr or not self._reuse_tokens]
         if asked:
-            self.macro_lines.setdefault(node.item, []).extend(asked)
+            self.macro_lines.setdefault(node.item, []).extend(text for _, text in asked)
+            self.macro_places.setdefault(node.item, []).extend(f"{node.filename}:{line}" for line, _ in asked)
         if "transitional" in self._marks:
             if own or node.prompt or node.defaults or node.selects or node.implies or node.ranges:
                 place = f"{node.filename}:{node.linenr}"
@@ -447,6 +449,10 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         while expr.__class__ is tuple and expr[0] is kl.OR:
             count, expr = count + 1, expr[1]
         return count
+
+    def said(self, symbol: Any) -> str:  # noqa: ARG002
+        """What a tool says of a symbol that it denies; "" where no tool was asked."""
+        return ""
 
     # What the library drops.
 

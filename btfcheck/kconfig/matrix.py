@@ -31,7 +31,9 @@ MODVERSIONS: Mapping[str, Mapping[str, str]] = {
 }
 _TOOLS = {
     "pahole": ("PAHOLE_VERSION",), "rustc": ("RUSTC_VERSION",), "llvm": ("CLANG_VERSION", "LLD_VERSION", "AS_VERSION"),
+    "bindgen": (),
 }  # fmt: skip
+TOOLS = tuple(_TOOLS)
 # What a user would set beside, so that nothing but the combination decides.
 BASE: Mapping[str, str] = {
     "MODULES": "y", "EXPERT": "n", "COMPILE_TEST": "n", "BPF_SYSCALL": "y", "DEBUG_KERNEL": "y",
@@ -73,20 +75,50 @@ def default_axes(kconf: KernelKconfig, paholes: Sequence[str] = PAHOLES) -> dict
 
 
 def cells(
-    kconf: KernelKconfig, axes: Mapping[str, Sequence[str]], *, kernel: str, tools: Mapping[str, str] | None = None
-) -> Iterable[Cell]:
+    kconf: KernelKconfig, axes: Mapping[str, Sequence[str]], *, kernel: str, tools: Mapping[str, str] | None = None,
+    minimums: Mapping[str, str] | None = None,
+) -> Iterable[Cell]:  # fmt: skip
     """Every combination of `axes` (name -> values), evaluated.
 
-    RUST, DEBUG_INFO_BTF, LTO, MODVERSIONS and pahole mean what default_axes says, rustc and llvm are
-    versions too; any other name is a symbol. `tools` replaces the sufficient ones.
+    RUST, DEBUG_INFO_BTF, LTO, MODVERSIONS and pahole mean what default_axes says, rustc, llvm and bindgen are
+    versions too; any other name is a symbol. `tools` replaces the sufficient ones, `minimums` are the
+    versions that scripts/min-tool-version.sh asks for, by tool.
     """
     board = _Board(kconf, {**SUFFICIENT, **(tools or {})})
     for values in product(*axes.values()):
         at = dict(zip(axes, values, strict=True))
-        allowed, clauses = board.judge(*_meaning(kconf, at))
-        texts = tuple(dict.fromkeys(_quote(c) for c in clauses))
+        allowed, texts = _judge(board, at, _too_old(at, minimums or {}))
         safe, why = _safety(kconf, at)
         yield Cell({"kernel": kernel, **at}, allowed, texts, safe, why)
+
+
+def _judge(board: _Board, at: Mapping[str, str], old: Mapping[str, str]) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether a combination is allowed, and the clauses in its way; `old` are tools below their minimum."""
+    if "llvm" in old:  # no configuration is made at all
+        return False, (old["llvm"],)
+    goals, tools = _meaning(board.kconf, at)
+    if old:
+        tools["RUST_IS_AVAILABLE"] = "n"
+    allowed, clauses = board.judge(goals, tools)
+    texts = dict.fromkeys(_quote(c) for c in clauses)
+    if any("RUST_IS_AVAILABLE" in text for text in texts):
+        texts |= dict.fromkeys(old.values())
+    return allowed, tuple(texts)
+
+
+def _too_old(at: Mapping[str, str], minimums: Mapping[str, str]) -> dict[str, str]:
+    """The tools of a combination that the kernel does not take, with the reason."""
+    return {
+        tool: f"scripts/min-tool-version.sh: {tool} {minimums[tool]} at least"
+        for tool in TOOLS
+        if tool in at and tool in minimums and _older(tool, at[tool], minimums[tool])
+    }
+
+
+def _older(tool: str, version: str, minimum: str) -> bool:
+    if version.isdecimal():  # 17 is any 17.x
+        minimum = minimum.partition(".")[0]
+    return int(number(tool, version)) < int(number(tool, minimum))
 
 
 def merge(several: Sequence[Cell]) -> Cell:
@@ -108,10 +140,17 @@ def number(tool: str, version: str) -> str:
     return str(major * (100_000 if tool == "rustc" else 10_000) + minor * 100 + patch)
 
 
+def as_facts(tool: str, version: str) -> dict[str, str]:
+    """The symbols that say this version of a tool."""
+    return {name: number(tool, version) for name in _TOOLS[tool]}
+
+
 def assumptions(kconf: KernelKconfig, axes: Mapping[str, Sequence[str]], tools: Mapping[str, str]) -> list[str]:
     """What the cells take for granted, as NAME=VALUE."""
     taken = {**SUFFICIENT, **tools, **{n: v for n, v in BASE.items() if _defined(kconf, n)}}
     told = {n for axis in axes for n in _TOOLS.get(axis, (axis,))}
+    if "rustc" in axes or "bindgen" in axes:
+        told.add("RUST_IS_AVAILABLE")  # then their versions decide it
     return [f"{n}={v}" for n, v in taken.items() if n not in told]
 
 
@@ -130,7 +169,7 @@ def _meaning(kconf: KernelKconfig, at: Mapping[str, str]) -> tuple[dict[str, str
             # Before 6.14 there is no choice: MODVERSIONS means genksyms.
             goals |= {n: v for n, v in MODVERSIONS[value].items() if n != "GENKSYMS" or _defined(kconf, n)}
         elif axis in _TOOLS:
-            tools |= {n: number(axis, value) for n in _TOOLS[axis] if n in kconf.syms}
+            tools |= {n: v for n, v in as_facts(axis, value).items() if n in kconf.syms}
         elif axis in kconf.leaves and not asks(kconf.syms[axis]):
             tools[axis] = value
         else:

@@ -19,6 +19,7 @@ from btfcheck.model import InputError
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
 _ODD = re.compile(r"[^\w@%+=,./~-]")  # the tree's commands name it, unquoted
+_MOST_WORDS = 400  # characters of what a tool says
 _FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
 _FOR_RUST = ("PAHOLE_VERSION", "RUSTC_VERSION", "RUSTC_LLVM_VERSION")
 _DEEPEST = 20_000  # calls: a symbol of a thousand selects is an expression a thousand deep
@@ -67,6 +68,12 @@ class Tree(KernelKconfig):
         if name not in self.variables and name not in self._functions:
             return self.environment.get(name, os.environ.get(name, ""))
         return KernelKconfig._fn_val(self, args)
+
+    def said(self, symbol: Any) -> str:
+        reason = getattr(self.shell, "reason", None)
+        places = self.macro_places.get(symbol, ()) if reason else ()
+        words = " ".join(next(filter(None, map(reason, places)), "").replace("*", " ").split())  # type: ignore[arg-type]
+        return words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + " ..."
 
     def _leaves(self) -> set[str]:
         """Symbols whose value comes from $(...) or other such symbols, and from nothing else."""
@@ -119,7 +126,7 @@ def open_tree(
         compiler = "y" in (facts.get("CC_IS_CLANG"), facts.get("CC_IS_GCC"))
         lacking = [n for n in (_FOR_RUST if compiler else SUFFICIENT) if facts.get(n) is None]
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
-        rule = by_facts(known)
+        rule = by_facts(known, around.values["SRCARCH"], around.values.get("CLANG_FLAGS", ""))
         around = around._replace(values={**around.values, **_texts(known)})
     answers = Answers(root, around, execute=execute, rule=rule)
     try:

@@ -20,6 +20,7 @@ class Leaf(NamedTuple):
     `kind`: "user" (someone sets it), "toolchain" (tools decide), "derived" (follows from others).
     `via` says where its value comes from: "selected by LTO_CLANG", "default PAHOLE_VERSION >= 124",
     "needs: depends on X", "set", "not set", "tool", "recorded"; `sources` are the symbols in that.
+    `said` is what the tool that denies it says, where it was asked.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Leaf(NamedTuple):
     kind: str
     via: str = ""
     sources: tuple[Leaf, ...] = ()
+    said: str = ""
 
 
 class Clause(NamedTuple):
@@ -126,14 +128,22 @@ def clause(state: State, written: Written) -> Clause:
     low, high = state.bounds(written.expr)
     value = kl.TRI_TO_STR[low] if low == high else UNKNOWN
     names = dict.fromkeys(_symbols(written.expr))
+    leaves = tuple(leaf(state, item) for item in sorted(names, key=lambda i: written.text.find(i.name or "")))
+    if high == 0:
+        leaves = tuple(_in_its_words(state.kconf, item) for item in leaves)
     return Clause(
         expr_text(written.expr),
         written.text,
         written.file,
         written.line,
         str(value),
-        tuple(leaf(state, item) for item in sorted(names, key=lambda i: written.text.find(i.name or ""))),
+        leaves,
     )
+
+
+def _in_its_words(kconf: KernelKconfig, item: Leaf) -> Leaf:
+    denied = item.kind == "toolchain" and item.value == "n" and item.name in kconf.syms
+    return item._replace(said=kconf.said(kconf.syms[item.name])) if denied else item
 
 
 def expr_text(expr: Any) -> str:

@@ -330,7 +330,8 @@ def quote(clause: Clause) -> str:
     place = f"{clause.file}:{clause.line}" if clause.line else clause.file
     leaves = ", ".join(_leaf(leaf) for leaf in clause.leaves)
     part = f"\npart that blocks: {clause.expr}" if len(clause.expr) + 12 < len(clause.text) else ""
-    return f"{place}: {clause.text}{part}\nwith {leaves}"
+    said = "".join(f"\nthe tool says: {leaf.said}" for leaf in clause.leaves if leaf.said)
+    return f"{place}: {clause.text}{part}\nwith {leaves}{said}"
 
 
 def _leaf(leaf: Leaf) -> str:

@@ -233,7 +233,7 @@ def _registers(ground: Ground, entries: Sequence[Entry]) -> Iterable[Reason]:
         assert expected is not None
         parameters = ground.reader.children(entry, frozenset({TAG["formal_parameter"]}))
         for number, part in zip(expected, parameters, strict=False):
-            found = register(part, number)
+            found = register(Place(part.unit, part.offset), number)
             if found is not None and found != number:
                 name = ground.reader.origin(part).name()
                 found_in, sought = (register_name(ground.machine, n) for n in (found, number))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from btfcheck.image import SHT_SYMTAB, Image
 
@@ -60,3 +60,11 @@ def _rows(image: Image, data: memoryview) -> Iterator[tuple[int, int, int]]:
         info, section, value = (row[1], row[3], row[4]) if wide else (row[3], row[5], row[1])
         if info & 15 == _FUNCTION:
             yield row[0], section, value
+
+
+def ambiguous(symbols: Mapping[str, set[tuple[int, int]]]) -> frozenset[str]:
+    """The names that stand for several addresses, those of `name.suffix` counted in."""
+    places: dict[str, set[tuple[int, int]]] = {}
+    for name, known in symbols.items():
+        places.setdefault(name.partition(".")[0], set()).update(known)
+    return frozenset(name for name, known in places.items() if len(known) > 1)

@@ -169,6 +169,40 @@ def test_check_lists_what_the_tree_does_not_grant(tmp_path: Path, capsys: pytest
     assert found.keys() == {("HZ_250",)}
     assert found["HZ_250",]["text"] == "depends on !STRICT"
     assert found["HZ_250",]["symbols"] == {"STRICT": "y"}
+    assert [group["why"] for group in data["not_granted"]] == ["init/Kconfig:124: depends on !STRICT, with STRICT=y"]
+
+
+def test_check_tells_what_is_worked_out_and_what_a_choice_takes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = "CONFIG_DAX=y\nCONFIG_HZ_100=y\nCONFIG_HZ_1000=y\nCONFIG_STRICT=y\n"
+    _, data, _ = check(tmp_path, capsys, more=more)
+    found = {group["symbols"][0]["name"]: group["why"] for group in data["not_granted"]}
+    assert found == {
+        "DAX": "no prompt: it is worked out, and here nothing turns it on",
+        "HZ_100": "another member of the choice is set",
+    }
+
+
+def test_check_says_what_it_assumed_of_commands_that_were_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, data, _ = check(tmp_path, capsys, "--no-shell")
+    assert any(a.endswith('test "-fgood" = -fgood; } >/dev/null 2>&1 && echo "y" || echo "n"') for a in data["assumed"])
+    assert "RUSTC_VERSION=109500" in data["assumed"]
+
+
+def test_check_says_which_tools_it_misses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    words = ["check", str(tmp_path / ".config"), "--tree", str(root), "AR=no-such-ar", "PAHOLE=no-such-pahole"]
+    _, data, err = run(words, capsys)
+    assert "AR=no-such-ar is not there: LTO needs an llvm-ar" in data["missing"]
+    assert "PAHOLE=no-such-pahole is not there: PAHOLE_VERSION is 0" in data["missing"]
+    assert "AR=no-such-ar is not there" in err
 
 
 def test_check_grants_what_the_tree_grants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +223,18 @@ def test_a_tree_and_another_release(tmp_path: Path, capsys: pytest.CaptureFixtur
     code, _, err = check(tmp_path, capsys, "--kernel", "6.12")
     assert code == 2
     assert "is Linux 9.8.7-test" in err
+
+
+def test_versions_of_llvm_that_a_tree_takes_and_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (root / "scripts/min-tool-version.sh").write_text('case "$1" in\nllvm)\n\techo 17.0.1\n\t;;\nesac\n')
+    words = ["matrix", "--tree", str(root), "--axis", "RUST=n", "--axis", "LTO=none", "--llvm", "14,19.1.7"]
+    code, data, _ = run([*words, "--pahole", "1.30"], capsys)
+    assert code == 0
+    found = {(r["axes"]["llvm"], r["allowed"], tuple(r["blocked_by"])) for r in data["rows"]}
+    assert ("14", False, ("scripts/min-tool-version.sh: llvm 17.0.1 at least",)) in found
+    assert ("19.1.7", True, ()) in found
+    assert not any(a.startswith("CLANG_VERSION") for a in data["assumed"])
 
 
 def test_check_proves_what_a_tree_cannot_grant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

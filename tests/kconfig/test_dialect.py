@@ -184,3 +184,20 @@ def test_what_cannot_be_parsed_is_an_error_with_its_place(
 ) -> None:
     with pytest.raises(kl.KconfigError, match="Kconfig:3"):
         load(tmp_path, f'config A\n\tbool "a"\n\t{line}\n', monkeypatch)
+
+
+def test_a_dollar_alone_is_a_letter_and_what_is_set_at_once_is_not_expanded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """\
+$ := 1
+a$b := 2
+dollar := $
+once := $(dollar)(X)
+X := wrong
+again = $(once)
+config A
+	string
+	default "$($)$(a$b) $(once) $(again)"
+"""
+    assert value(load(tmp_path, text, monkeypatch), "A") == "12 $(X) $(X)"

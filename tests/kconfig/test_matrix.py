@@ -166,6 +166,27 @@ def test_what_is_no_version(version: str) -> None:
         matrix.number("pahole", version)
 
 
+LEAST = {"rustc": "1.85.0", "bindgen": "0.71.1", "llvm": "17.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "allowed"),
+    [
+        ("rustc", {"none": False, "1.63": False, "1.84.1": False, "1.85": True, "1.95": True}),
+        ("bindgen", {"none": False, "0.65.1": False, "0.71.1": True, "0.72": True}),
+        ("llvm", {"14.0.6": False, "17.0.0": False, "17": True, "17.0.1": True, "22.1.8": True}),
+    ],
+)
+def test_a_tool_below_the_minimum_of_the_release(tool: str, allowed: dict[str, bool]) -> None:
+    axes = {"RUST": ("y",), tool: tuple(allowed)}
+    found = {c.axes[tool]: c for c in matrix.cells(one("7.3.4"), axes, kernel="k", minimums=LEAST)}
+    assert {version: cell.allowed for version, cell in found.items()} == allowed
+    told = f"scripts/min-tool-version.sh: {tool} {LEAST[tool]} at least"
+    assert {version: told not in cell.blocked_by for version, cell in found.items()} == allowed
+    without = list(matrix.cells(one("7.3.4"), {**axes, "RUST": ("n",)}, kernel="k", minimums=LEAST))
+    assert [c.allowed for c in without] == (list(allowed.values()) if tool == "llvm" else [True] * len(allowed))
+
+
 def test_what_is_assumed_is_listed() -> None:
     kconf = one("7.3.4")
     told = matrix.assumptions(kconf, matrix.default_axes(kconf), {"CLANG_VERSION": "190107"})

@@ -88,7 +88,7 @@ def test_the_clause_that_blocks_has_its_line(tmp_path: Path) -> None:
     lto = next(leaf for leaf in clause.leaves if leaf.name == "LTO")
     assert (lto.value, lto.kind, lto.via) == ("y", "derived", "selected by LTO_CLANG_THIN")
     pahole = next(leaf for leaf in clause.leaves if leaf.name == "PAHOLE_HAS_LANG_EXCLUDE")
-    assert pahole.sources[0]._replace(sources=()) == ("PAHOLE_VERSION", "125", "toolchain", "tool", ())
+    assert pahole.sources[0]._replace(sources=()) == ("PAHOLE_VERSION", "125", "toolchain", "tool", (), "")
 
 
 def test_ways_out_of_a_tree_hold_by_evaluation(tmp_path: Path) -> None:
@@ -186,6 +186,62 @@ def test_a_command_that_does_not_end_is_an_error_with_its_place(
     (root / "scripts/pahole-version.sh").write_text("#!/bin/sh\nsleep 20\n")
     with pytest.raises(InputError, match=r"scripts/Kconfig.include:4: .*pahole-version.sh.*timed out"):
         load(root)
+
+
+def test_the_tool_that_denies_a_symbol_is_quoted(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    (root / "scripts/available.sh").write_text("#!/bin/sh\necho '*** bindgen is missing' >&2\nexit 1\n")
+    (root / "scripts/available.sh").chmod(0o755)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write("config AVAILABLE\n\tbool\n\tdefault $(success,$(srctree)/scripts/available.sh)\n\n"
+                   'config ASKED\n\tbool "Asked"\n\tdepends on AVAILABLE\n')  # fmt: skip
+    for ran in (1, 0):  # the words are kept, too
+        kconf, shell = load(root)
+        before = shell.ran
+        (answer,) = why([kconf], "ASKED", kconf.measured)
+        assert answer.blocking[0].leaves[0].said == "bindgen is missing"
+        assert shell.ran - before == ran
+    assert not list(Path(tempfile.gettempdir()).glob(f"btfcheck-kconfig-*/{tmp_path.name}"))
+
+
+def test_no_tool_is_asked_for_its_words_where_none_may_be_run(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    kconf = tree.open_tree(str(root), {"ARCH": "x86"}, facts={"CC_IS_GCC": "y", "GCC_VERSION": "140200"})
+    assert kconf.said(kconf.syms["CC_BAD"]) == ""
+    assert load(root)[0].said(kconf.syms["NAME"]) == ""
+
+
+def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(tmp_path)
+
+    def refuse(**_: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(InputError, match=r"scripts/Kconfig.include:.*needs a directory to write in.*Permission denied"):
+        load(root)
+
+
+def test_answers_end_with_the_software_that_gave_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = tmp_path / "status"
+    installed.write_text("one")
+    monkeypatch.setattr(answers, "_INSTALLED", (str(installed),))
+    root = make(tmp_path)
+    load(root)
+    assert load(root)[1].ran == 0
+    installed.write_text("one and another")
+    assert load(root)[1].ran > 3
+
+
+def test_only_so_many_stores_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_MOST_STORES", 2)
+    root = make(tmp_path)
+    for number in range(4):
+        around = environment.Environment({**AROUND.values, "USERCFLAGS": f"-D{number}"})
+        shell = answers.Answers(str(root), around)
+        tree.load(str(root), around.values, shell)
+        shell.close()
+    assert len(list((tmp_path / "cache/btfcheck/answers").iterdir())) == 2
 
 
 # Trees that are not to be trusted.
@@ -314,6 +370,35 @@ def test_clang_flags_before_6_2_take_the_target_from_the_cross_compiler(tmp_path
 @pytest.mark.parametrize(("said", "number"), [("v1.25", "125"), ("v1.30", "130"), ("", "0"), ("1.9", "1.9")])
 def test_pahole_version_as_the_kernels_script_has_it(said: str, number: str) -> None:
     assert environment.pahole_version(said) == number
+
+
+@pytest.mark.parametrize(
+    ("variables", "name", "value"),
+    [
+        ({"PAHOLE_VERSION": "131"}, "PAHOLE_VERSION", "131"),
+        ({"CC_VERSION_TEXT": "clang version 30"}, "CC_VERSION_TEXT", "clang version 30"),
+        ({"CC_VERSION_TEXT": "clang 30", "CLANG_FLAGS": "-mine"}, "CLANG_FLAGS", "-mine"),
+        ({"USERCFLAGS": "-Os"}, "USERCFLAGS", "-Os"),
+        ({"srctree": "/elsewhere"}, "SRCARCH", "x86"),
+    ],
+)
+def test_the_command_line_of_make_wins(
+    variables: dict[str, str], name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(tmp_path)
+    (root / "scripts/Makefile.clang").write_text(CLANG)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    found = environment.environment(str(root), variables, "x86").values
+    assert found[name] == value
+    assert found["srctree"] == str(root)
+
+
+def test_a_user_mode_kernel_knows_what_it_runs_on(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    (root / "arch/um").mkdir()
+    for subarch, header in (("i386", "x86"), ("x86_64", "x86"), ("arm64", "arm64")):
+        found = environment.environment(str(root), {"ARCH": "um", "SUBARCH": subarch}, probe=False).values
+        assert (found["SUBARCH"], found["HEADER_ARCH"], found["SRCARCH"]) == (subarch, header, "um")
 
 
 def test_missing_tools_that_nothing_in_kconfig_tells_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
