@@ -55,8 +55,8 @@ def register(place: Place, expected: int) -> int | None:
                 found = plain[0] - _REG0
                 if found == expected:
                     return found
-        elif plain and plain[0] in _ENTRY_VALUES:
-            size, at = leb(plain, 1)
+        elif len(plain) > 2 and plain[0] in _ENTRY_VALUES:
+            size, at = leb(plain + b"\0", 1)
             if size == 1 and at + 1 == len(plain) and _REG0 <= plain[at] <= _REG31:
                 return plain[at] - _REG0
     return found

@@ -156,16 +156,25 @@ def _where(ground: Ground, hit: Found, entry: Entry) -> tuple[str, str, bool]:
         return hit.name, language, False
     number = tree.numbers[hit.offset]
     named = number
-    while AT["name"] not in entry.values and len(entry.values) and (
-        origin := ground.reader.target(entry, AT["specification"])
-    ):
+    for _ in range(_DEEP):
+        origin = None if AT["name"] in entry.values else ground.reader.target(entry, AT["specification"])
+        if origin is None:
+            break
         entry, named = origin, tree.numbers.get(origin.offset, named)
     path = tree.path(named)
     if language == "Rust":
         return path, language, False
     holds = ground.holdings(tree)
-    hosted = "::" in path or number in holds.types or number in holds.functions or holds.owns_reference(number)
-    return path, language, hosted
+    own = number in holds.types or number in holds.functions or _in_namespace(tree, named)
+    return path, language, own or holds.owns_reference(number)
+
+
+def _in_namespace(tree: Tree, number: int) -> bool:
+    """Does an entry stand in a namespace? What stands in a function or a struct may be C's."""
+    while (number := tree.parents[number]) > 0:
+        if tree.tag(number) == TAG["namespace"]:
+            return True
+    return False
 
 
 def _text(ground: Ground, entry: Entry, kind: str, name: str) -> str:

@@ -78,7 +78,7 @@ def _present(
         yield from without_dwarf(records)
     elif own:
         unit = "an assembler unit" if all(d.language == "asm" for d in own) else f"a unit of {own[0].language}"
-        there = ", and the symbol table has it" if ground.symbols is not None else ""
+        there = _in_symbols(ground, own[0].name)
         yield Reason("defined-in-c", PROVEN, f"{unit} defines it{there}")
         yield from _differing(ground, own)
     elif any(d.hosted for d in theirs):
@@ -92,6 +92,15 @@ def _present(
     else:
         yield Reason("untraced", UNKNOWN if ground.problems else LIKELY, "no unit defines it: the BTF is of another "
                      "build than the debug information", "BTF513")
+
+
+def _in_symbols(ground: Ground, name: str) -> str:
+    if ground.symbols is None:
+        return ""
+    if ground.symbols.get(name):
+        return ", and the symbol table has it"
+    clones = _clones(name, ground.symbols)
+    return f", and the symbol table has a copy of it, {clones[0]}" if clones else ""
 
 
 def _differing(ground: Ground, own: Sequence[Definition]) -> Iterable[Reason]:
@@ -180,8 +189,8 @@ def _no_symbol(name: str, symbols: Symbols, inlined: bool) -> Reason:
             Fate(125, 0, "takes a copy under the plain name, unless its arguments changed (--btf_gen_optimized)"),
         ))  # fmt: skip
     if inlined:
-        return Reason("inlined", PROVEN, "it was inlined wherever it is called: there is no function to trace",
-                      fates=(_ONLY_SYMBOLS,))
+        text = "the symbol table has no function of that name, and its units have it only inlined"
+        return Reason("inlined", PROVEN, text, fates=(_ONLY_SYMBOLS,))
     pieces = [s for s in symbols if s.startswith(f"{name}.")]
     only = f", only pieces of it ({', '.join(pieces[:4])})" if pieces else ""
     return Reason("not-a-symbol", PROVEN, f"the symbol table has no function of that name{only}",

@@ -314,6 +314,7 @@ F = '  subprogram "f" low_pc=0x10\n    formal_parameter "x" type=@int'
     (" location=0x55!exprloc", ""),  # DW_OP_reg5 is rdi
     (" location=0x54!exprloc", REGISTER),
     (" location=0x91!exprloc", ""),  # not a register at all
+    (" location=0xa3!exprloc", ""),  # an entry value that is cut off
 ])
 def test_a_register_that_is_not_the_first(location: str, why: str) -> None:
     assert left_out(F + location + "\n").get("f", "") == why

@@ -71,6 +71,14 @@ def test_a_rust_type_in_a_c_unit() -> None:
     assert reasons(silent) == [("L3t", "proven")]
 
 
+def test_a_type_inside_of_a_function_is_c_s() -> None:
+    """Also in a unit that holds Rust."""
+    local = '  subprogram "probe" low_pc=0x1000\n    structure_type "private" byte_size=4\n'
+    one = answer("private", LEAKED + local, "struct private 4")
+    assert (one.state, reasons(one)) == (IN_BTF, [("defined-in-c", "proven")])
+    assert one.definitions[0].path == "probe::private"
+
+
 def test_a_rust_function_in_a_c_unit() -> None:
     units = C + '  namespace "klib"\n    subprogram "rust_assoc" low_pc=0x1000\n'
     assert reasons(answer("rust_assoc", units, "func rust_assoc", "rust_assoc")) == [("L3f", "proven")]
@@ -334,3 +342,14 @@ def test_the_thinlto_kernel(shared: Path) -> None:
         assert (one.state, reasons(one)) == (LEFT_OUT, [("rust-excluded", "proven")])
         (one,) = trace(Ground(debug, good), "vfs_open", "function").answers
         assert one.state == IN_BTF
+
+
+def test_references_in_circles_end() -> None:
+    units = (
+        'unit Rust "l.rs"\n  subprogram linkage_name="_RNvC1a1f" specification=@b low_pc=0x10 as a\n'
+        "  subprogram specification=@a as b\n"
+        'unit C "main.c"\n  structure_type "s" byte_size=8\n    member "m" type=@p data_member_location=0\n'
+        "  pointer_type type=@q as p\n  const_type type=@p as q\n"
+    )
+    assert asked("_RNvC1a1f", units).answers[0].kind == "function"
+    assert "..." in asked("s.m", units).members[0].dwarf
