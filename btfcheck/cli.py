@@ -145,7 +145,7 @@ def run_verb(argv: Sequence[str]) -> int:
     console = Console(style, streaming=("text", None) in outputs, adjust=adjust)
     report: Report = module.run(args, console)
     adjust.finish(report)
-    report.fail_on = chosen.fail_on
+    report.fail_on, report.allow_unknown = chosen.fail_on, args.allow_unknown
     code = exit_code(report, chosen.fail_on, args.allow_unknown)
     body = getattr(module, "body", None)
     try:

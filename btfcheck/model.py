@@ -127,7 +127,8 @@ class Report:
 
     `data` holds the verb's own plain data under its key ("facts", "files", "verdicts" ...).
     `nothing` says why there was nothing to check (exit 4), else it is empty. `fail_on` is the least severity
-    that makes the exit code 1, or "never". `page` is a whole page in Markdown, for a verb that prints one.
+    that makes the exit code 1, or "never"; `allow_unknown` that what is unknown does not make it 3. `page` is a
+    whole page in Markdown, for a verb that prints one.
     """
 
     def __init__(
@@ -143,6 +144,7 @@ class Report:
         self.data = {} if data is None else data
         self.nothing = nothing
         self.fail_on = fail_on
+        self.allow_unknown = False
         self.page = ""
 
     def count(self, status: Status, severity: Severity | None = None) -> int:

@@ -26,8 +26,9 @@ nitpicky = True
 html_theme = "alabaster"
 html_theme_options = {
     "description": "will this kernel accept its own BTF?", "fixed_sidebar": True, "page_width": "1100px",
-    "sidebar_width": "250px",
+    "sidebar_width": "250px", "globaltoc_maxdepth": 1, "globaltoc_includehidden": True,
 }  # fmt: skip
+html_sidebars = {"**": ["about.html", "searchfield.html", "globaltoc.html"]}
 html_copy_source = False
 html_show_sphinx = False
 man_pages = [

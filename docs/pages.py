@@ -56,7 +56,8 @@ def files() -> dict[str, str]:
     found |= {f"rules/{r.id}.md": markdown.rule_page(rule_data(r)) for r in rules.rules.values()}
     found["rules/index.md"] = index(
         "Rules", [(r.id, r.name, f"{r.severity.value}: {markdown.prose(r.message)}") for r in rules.rules.values()],
-        "`btfcheck explain ID` prints the same page; so does `man btfcheck-ID`, where these man pages are installed.",
+        "`btfcheck explain ID` prints the same page; so does `man btfcheck-ID`, where these man pages are installed. "
+        "Conditions are made of these [symbols](../symbols.md).",
     )
     kinds = tomlfile.read(str(ROOT / "docs/kinds.toml"))
     found |= {f"kinds/{kind}.md": kind_page(kind, about, rules) for kind, about in kinds.items()}
@@ -67,6 +68,7 @@ def files() -> dict[str, str]:
         "Messages", rows, "What `btfcheck explain --log` knows, in the order in which it is tried.")
     found["causes.md"] = markdown.causes_page(catalogue)
     found["formats.md"] = formats_page()
+    found["symbols.md"] = symbols_page(rules)
     found["rooms.svg"] = rooms.svg()
     return found
 
@@ -117,6 +119,19 @@ def formats_page() -> str:
     for name in formats.FORMATS:
         module = importlib.import_module(f"btfcheck.formats.{name}")
         lines += [f"`{name}`", f": {markdown.prose(' '.join((module.__doc__ or '').split()))}", ""]
+    return "\n".join(lines)
+
+
+def symbols_page(rules: RuleSet) -> str:
+    lines = ["# Symbols", "", "What the conditions of rules are made of. `WANT_X` is what was asked for, `RECORDED_X` "
+             "what the configuration records, `LIVE_X` what a tool answers.", ""]
+    lines += ["## Facts", ""]
+    for symbol in rules.symbols.values():
+        supply = f"; to give it: {markdown.prose(symbol.supply)}" if symbol.supply else ""
+        lines += [f"`{symbol.name}`", f": {symbol.kind}: {markdown.prose(symbol.about)}{supply}", ""]
+    lines += ["## What follows from others", ""]
+    for fact in rules.derived.values():
+        lines += [f"`{fact.name}`", f": {markdown.prose(fact.about)}: `{fact.value}`", ""]
     return "\n".join(lines)
 
 

@@ -44,7 +44,7 @@ def refused(btf: Btf, proto: int, unions: bool = True) -> str:
         end = resolved(btf, tid)
         size = size_of(btf, end)
         if not 0 < size <= LARGEST:
-            return f"an argument of {size} bytes" if size > 0 else "a variable or void argument"
+            return f"an argument of {size} bytes" if size > 0 else "an argument of no such kind"
         if btf.kind(end) == UNION and not unions:
             return "a union"
     return ""

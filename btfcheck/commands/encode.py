@@ -38,6 +38,7 @@ from btfcheck.toolchain.pahole import Flags, flags
 from btfcheck.toolchain.probes import probe
 from btfcheck.toolchain.tools import DEFAULT, resolve, show, split
 from btfcheck.trace.compare import Comparison, names
+from btfcheck.trace.unencoded import NO_NAME, REGISTER
 
 if TYPE_CHECKING:
     from btfcheck.commands.console import Console
@@ -294,13 +295,14 @@ class Work:
         """BTF against DWARF. What pahole says with -V is asked for only when functions are missing."""
         if checked.btf is None or not checked.complete:
             return None
-        found = self.subject.compare(checked.btf, self.release, self.below)
-        if made is not None and found is not None and found.lost_functions:
+        if made is None:
+            return self.subject.compare(checked.btf, self.release, self.below)
+        found = self.subject.compare(checked.btf, self.release, self.below, silent=frozenset((NO_NAME,)))
+        if found is not None and found.lost_functions:
             path = self.subject.debug_path or self.subject.path
             said = encoding.left_out(made, path, self.release, base=self.base_path, **limits)
-            if said is not None:
-                complete = made.version >= encoding.SAYS_ALL
-                found = self.subject.compare(checked.btf, self.release, self.below, said, complete)
+            silent = (NO_NAME, REGISTER) if made.version in encoding.SILENT else (NO_NAME,)
+            found = self.subject.compare(checked.btf, self.release, self.below, said, frozenset(silent))
         return found
 
     def judge_present(self, place: str, report: Report) -> None:
@@ -336,7 +338,8 @@ def row_lines(rows: list[dict[str, Any]], style: Style) -> Iterator[str]:
         parts = [f"Linux {row['kernel']}"]
         if "rust_types" in row:
             counts = (("from Rust", "rust_types"), ("clash", "clashes"), ("types lost", "lost_types"),
-                      ("functions lost", "lost_functions"), ("left out on purpose", "left_out"))  # fmt: skip
+                      ("became void", "void"), ("functions lost", "lost_functions"),
+                      ("left out on purpose", "left_out"), ("with misplaced arguments", "misplaced_arguments"))
             parts += [f"{row[key]} {words}" for words, key in counts if row[key]] or ["nothing leaked, nothing lost"]
         if "resolve_btfids" in row:
             parts.append("finished by resolve_btfids")

@@ -176,7 +176,7 @@ def _tools(task: Task) -> list[str]:
     programs += split(dict(task.variables).get("RESOLVE_BTFIDS", ""))[:1]
     tree = task.args.tree
     scripts = [os.path.join(tree, "scripts", name) for name in ("pahole-flags.sh", "Makefile.btf")] if tree else []
-    return scripts + [os.path.realpath(find(name)[0]) for name in programs]
+    return scripts + [os.path.realpath(place) if (place := find(name)[0]) else name for name in programs]
 
 
 def _task(
@@ -311,7 +311,7 @@ def _rows(report: Report, build: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "validate", f"{sum(verdicts)} of {len(verdicts)} with BTF accepted" if verdicts else "no file has BTF"
     rows = [row for row in data["encodings"] if "result" not in row and "rust_types" in row]
     counts = (("from Rust", "rust_types"), ("clashes", "clashes"), ("types lost", "lost_types"),
-              ("functions lost", "lost_functions"))  # fmt: skip
+              ("became void", "void"), ("functions lost", "lost_functions"))  # fmt: skip
     lost = ", ".join(f"{n} {words}" for words, key in counts if (n := sum(row[key] for row in rows)))
     compared = f"{_number(len(rows), 'file')} with their debug information" + (f": {lost}" if lost else "")
     yield "compare", compared if rows else "no file has both BTF and debug information"

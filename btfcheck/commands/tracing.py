@@ -42,7 +42,10 @@ class Case:
         except InputError:
             if not os.path.isfile(path):
                 raise
-            self.source = source.read(path)  # a raw blob, or a kernel image; InputError says what it is not
+            self.source = source.read(path)  # a raw blob, or a kernel image
+            if self.source.data[:2] not in (b"\x9f\xeb", b"\xeb\x9f"):
+                raise InputError(f"{path}: neither an ELF file nor BTF; a configuration goes with a SYMBOL, as in "
+                                 f"`btfcheck explain RUST {path}`") from None
         try:
             if args.btf not in (None, EMBEDDED):
                 self.source = source.read(args.btf)
@@ -106,7 +109,7 @@ class Case:
         """Run a pahole on the file as Kbuild would: its BTF is what is explained. Returns its version, and what it
         says of the functions that it left out.
 
-        Raises InputError when it does not run, or makes no BTF of this file.
+        Raises InputError when it does not run.
         """
         from btfcheck.gate import encode as encoding
         from btfcheck.toolchain.pahole import flags
@@ -126,7 +129,9 @@ class Case:
         made = encoding.encode(path, split(command), version, self.release, chosen=chosen, base=base)
         if made.out != encoding.WHOLE:
             text = next((m.example for m in made.messages), made.done.problem)
-            raise InputError(f"{self.path}: {made.label} made no BTF of it{f': {text}' if text else ''}")
+            self.problem = f"{made.label} made none of {self.path}{f': {text}' if text else ', and exited 0'}"
+            self.btf = None
+            return version, None
         kind = MODULE if self.module else VMLINUX
         self.source = source.Source(made.label, made.btf, kind, vermagic=self.subject.vermagic)
         self.btf = self._types()
@@ -137,7 +142,7 @@ class Case:
         if subject is None:
             return Ground(None, self.btf, btf_problem=self.problem)
         return Ground(subject.debug, self.btf, symbols=subject.symbols, said=said, btf_problem=self.problem,
-                      machine=subject.image.machine)
+                      machine=subject.image.machine, symbol_image=subject.symbol_image)
 
     def close(self) -> None:
         if self.subject is not None:

@@ -18,7 +18,7 @@ from btfcheck.release import Release
 UNREADABLE = "BTF321"
 SPLIT_MISSING = "BTF320"
 
-_MISSING = "pahole's version: the configuration that records it (--config), or the pahole itself (PAHOLE=)"
+NO_PAHOLE = "pahole's version: the configuration that records it (--config), or the pahole itself (PAHOLE=)"
 
 
 class Case(NamedTuple):
@@ -208,7 +208,7 @@ def _present(result: ScanResult, subject: str, kind: str, count: int, cases: Seq
         facts=facts if kind not in ("L1", "L3n", "L3t", "L3f", "L5", "L6", "L7") else (),
         notes=tuple(notes),
         fix=fix if status is Status.FINDING and severity is not Severity.NOTE else "",
-        missing=(_MISSING,) if status is Status.UNKNOWN else (),
+        missing=(NO_PAHOLE,) if status is Status.UNKNOWN else (),
     )
 
 

@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""In which registers a function finds its parameters: the beginnings of location expressions.
-
-Layouts: DWARF 5 section 2.6.2 and 7.7.3 (lists in .debug_loclists), DWARF 4 section 2.6.2 (in .debug_loc).
-"""
+"""Where a variable lies, as far as it takes to know the register that a parameter arrives in."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from btfcheck.dwarf.abbrev import DwarfError, leb
 from btfcheck.dwarf.constants import AT, FORM
-from btfcheck.dwarf.spell import Entry
-from btfcheck.dwarf.units import Unit
+from btfcheck.dwarf.entries import Place, entry
+from btfcheck.dwarf.units import Unit, Value
 
-_REG0, _REG31, _STACK_VALUE = 0x50, 0x6F, 0x9F
-_ENTRY_VALUES = (0xA3, 0xF3)  # DW_OP_entry_value and its GNU form
-_MOST_LOCATIONS = 1000
-_LOCLISTS_BASE = 0x8C
-_EXPRESSIONS = frozenset(FORM[n] for n in ("exprloc", "block", "block1"))
-# Calling conventions by ELF machine: DWARF numbers of the registers that hold the first arguments.
-ARGUMENTS = {62: (5, 4, 1, 2, 8, 9), 183: (0, 1, 2, 3, 4, 5, 6, 7), 243: (10, 11, 12, 13, 14, 15, 16, 17)}
-
+# The registers of the first arguments, as DWARF numbers them, by e_machine.
+ARGUMENTS: Mapping[int, tuple[int, ...]] = {
+    62: (5, 4, 1, 2, 8, 9), 183: tuple(range(8)), 243: tuple(range(10, 18)), 22: (2, 3, 4, 5, 6),
+    21: tuple(range(3, 11)), 20: tuple(range(3, 11)), 8: tuple(range(4, 12)), 258: tuple(range(4, 12)),
+}  # fmt: skip
 _NAMES = {
     62: ("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16))),
     183: tuple(f"x{n}" for n in range(31)),
 }
+_BLOCKS = frozenset(FORM[n] for n in ("exprloc", "block", "block1", "block2", "block4"))
+_MOST = 256  # entries of one list; what comes later says nothing of a function's beginning
+_REG0, _REG31, _STACK_VALUE = 0x50, 0x6F, 0x9F
+_ENTRY_VALUES = (0xA3, 0xF3)  # DW_OP_entry_value, DW_OP_GNU_entry_value
+# DW_LLE_*: what stands before the expression, "a" an address, "u" a LEB128 number; None for no expression.
+_KINDS: dict[int, tuple[str, bool]] = {
+    1: ("u", False), 2: ("uu", True), 3: ("uu", True), 4: ("uu", True), 5: ("", True), 6: ("a", False),
+    7: ("aa", True), 8: ("au", True), 9: ("uu", False),
+}  # fmt: skip
 
 
 def register_name(machine: int, number: int) -> str:
@@ -34,79 +37,87 @@ def register_name(machine: int, number: int) -> str:
     return names[number] if number < len(names) else f"register {number}"
 
 
-def register(entry: Entry, expected: int) -> int | None:
-    """The register in which a parameter comes, as pahole 1.28 and later read it; None where nothing says.
+def register(place: Place, expected: int) -> int | None:
+    """The register that a parameter arrives in: `expected` when one of its places says so, else that of the first
+    place or of an entry value; None when no register is named. Raises DwarfError.
 
-    The first location counts, if it is a register; a value at entry counts wherever it stands. Raises DwarfError.
+    These are the steps of pahole's parameter__reg (1.28 and later).
     """
-    found = None
-    try:
-        for number, expression in enumerate(_locations(entry)):
-            if expression[-1:] == bytes([_STACK_VALUE]) and len(expression) > 1:
-                expression = expression[:-1]
-            if len(expression) == 1 and _REG0 <= expression[0] <= _REG31 and number == 0:
-                found = expression[0] - _REG0
-            elif len(expression) == 3 and expression[0] in _ENTRY_VALUES and _REG0 <= expression[2] <= _REG31:
-                found = expression[2] - _REG0
-            if found == expected or number >= _MOST_LOCATIONS:
-                break
-    except (IndexError, struct.error) as error:
-        raise DwarfError("a location list is cut off") from error
+    value = entry(place).get(AT["location"])
+    found: int | None = None
+    if value is None:
+        return None
+    for count, expression in enumerate(_expressions(place.unit, value)):
+        plain = expression[:-1] if len(expression) > 1 and expression[-1] == _STACK_VALUE else expression
+        found = None
+        if len(plain) == 1 and _REG0 <= plain[0] <= _REG31:
+            if count == 0:
+                found = plain[0] - _REG0
+                if found == expected:
+                    return found
+        elif len(plain) > 2 and plain[0] in _ENTRY_VALUES:
+            size, at = leb(plain + b"\0", 1)
+            if size == 1 and at + 1 == len(plain) and _REG0 <= plain[at] <= _REG31:
+                return plain[at] - _REG0
     return found
 
 
-def _locations(entry: Entry) -> Iterator[bytes]:
-    value = entry.values.get(AT["location"])
-    if value is None:
-        return
-    unit = entry.unit
-    if value.form in _EXPRESSIONS:
-        data = unit.info.data
-        yield bytes(data[value.at : value.at + data[value.at - 1]])  # longer ones are of no interest
+def _expressions(unit: Unit, value: Value) -> Iterator[bytes]:
+    """The expressions of a location, one, or those of its list."""
+    if value.form in _BLOCKS:
+        assert isinstance(value.raw, bytes)
+        if value.raw:
+            yield value.raw
         return
     if not isinstance(value.raw, int):
         return
-    if unit.version >= 5:
-        yield from _lists(unit, value.raw if value.form != FORM["loclistx"] else _indexed(unit, value.raw))
-    else:
-        yield from _old_lists(unit, unit.info.relocated(value, unit))
+    image = unit.info.debug.image
+    number = unit.info.relocated(value, unit)
+    data = image.contents(".debug_loclists" if unit.version >= 5 else ".debug_loc")
+    try:
+        if value.form == FORM["loclistx"]:
+            base, width = unit.number(AT["loclists_base"]) or 0, unit.sizes.offset
+            at = base + number * width
+            number = base + int.from_bytes(data[at : at + width], "little" if image.little else "big")
+        yield from _listed(unit, data, number) if unit.version >= 5 else _old_listed(unit, data, number)
+    except (IndexError, struct.error) as error:
+        raise DwarfError(f"the location list at 0x{number:x} is cut off") from error
 
 
-def _indexed(unit: Unit, index: int) -> int:
-    base = unit.number(_LOCLISTS_BASE)
-    if base is None:
-        raise DwarfError("a location list without a base")
-    table = unit.info.debug.image.contents(".debug_loclists")
-    (offset,) = struct.unpack_from(unit.info.order + ("I" if unit.sizes.offset == 4 else "Q"), table,
-                                   base + index * unit.sizes.offset)
-    return base + int(offset)
-
-
-# What stands before the expression of each kind of entry: L a LEB128 number, A an address; no expression: "-".
-_KINDS = {1: "L-", 2: "LL", 3: "LL", 4: "LL", 5: "", 6: "A-", 7: "AA", 8: "AL", 9: "LL-"}
-
-
-def _lists(unit: Unit, at: int) -> Iterator[bytes]:
-    data = unit.info.debug.image.contents(".debug_loclists")
-    while (kind := data[at]) != 0:
-        at += 1
+def _listed(unit: Unit, data: memoryview, at: int) -> Iterator[bytes]:
+    """DWARF 5's lists."""
+    for _ in range(_MOST):
+        kind, at = data[at], at + 1
+        if kind == 0:
+            return
         if kind not in _KINDS:
             raise DwarfError(f"a location list has an entry of kind {kind}")
-        for word in _KINDS[kind].rstrip("-"):
-            at = leb(data, at)[1] if word == "L" else at + unit.sizes.address
-        if not _KINDS[kind].endswith("-"):
+        words, expression = _KINDS[kind]
+        for word in words:
+            at = at + unit.sizes.address if word == "a" else leb(data, at)[1]
+        if expression:
             size, at = leb(data, at)
-            yield bytes(data[at : at + min(size, 16)])
+            yield bytes(data[at : at + size])
             at += size
 
 
-def _old_lists(unit: Unit, at: int) -> Iterator[bytes]:
-    data = unit.info.debug.image.contents(".debug_loc")
+def _old_listed(unit: Unit, data: memoryview, at: int) -> Iterator[bytes]:
+    """Lists up to DWARF 4; where the linker fills addresses in, an end of two zeros has no relocation, and a range
+    does not begin with itself."""
     width = unit.sizes.address
-    while any(pair := bytes(data[at : at + 2 * width])):
+    bytes_of = struct.Struct(unit.info.order + "H")
+    relocated = unit.info.debug.image.relocations(unit.info.debug.image.section(".debug_loc"))
+    for _ in range(_MOST):
+        first, last = data[at : at + width], data[at + width : at + 2 * width]
+        if len(last) < width:
+            raise IndexError
+        if not any(first) and not any(last) and (
+            relocated is None or not (relocated.value(at, 0, width) or relocated.value(at + width, 0, width))
+        ):
+            return
         at += 2 * width
-        if pair[:width] == b"\xff" * width:
+        if all(byte == 0xFF for byte in first):
             continue
-        (size,) = struct.unpack_from(unit.info.order + "H", data, at)
-        yield bytes(data[at + 2 : at + 2 + min(size, 16)])
+        (size,) = bytes_of.unpack_from(data, at)
+        yield bytes(data[at + 2 : at + 2 + size])
         at += 2 + size

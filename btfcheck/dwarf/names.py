@@ -131,41 +131,44 @@ class Names:
         assert unit.table is not None
         data, order = unit.info.data, unit.info.order
         value = unit.info.relocations.ascending() if unit.info.relocations is not None else None
-        unpackers = {word: struct.Struct(order + word).unpack_from for word in "BHIQ"}
-        rows: dict[int, tuple[Callable[..., tuple[int]], int, int, _Sized, dict[int, list[Place]], Reader]] = {}
-        skipped: set[int] = set()
+        unpackers: dict[str, _Unpack] = {word: struct.Struct(order + word).unpack_from for word in "BHIQ"}
+        rows: dict[int, _Row | None] = {}
         for at in offsets:
             code, start = data[at], at + 1
             if code > 127:
                 code, start = leb(data, at)
-            row = rows.get(code)
+            if code not in rows:
+                rows[code] = self._row(readers[unit.table.shape(code)], unpackers)
+            row = rows[code]
             if row is None:
-                if code in skipped:
-                    continue
-                reader = readers[unit.table.shape(code)]
-                if reader is None:
-                    skipped.add(code)
-                    continue
-                if reader.slow:
-                    self._slowly(unit, at, reader.kind)
-                    continue
-                shelf = self._shelves.setdefault((reader.kind, reader.section), {})
-                sized = (unpackers[reader.size_word], reader.size_at) if reader.size_word else None
-                row = rows[code] = (unpackers[reader.name_word], reader.name_at, struct.calcsize(reader.name_word),
-                                    sized, shelf, reader)
-            unpack, name_at, width, sized, shelf, reader = row
+                continue
+            unpack, name_at, unpack_size, size_at, size, shelf, reader = row
+            if unpack is None:
+                self._slowly(unit, at, reader.kind)
+                continue
             (raw,) = unpack(data, start + name_at)
-            if reader.indexed:
+            if value is not None:
+                raw = value(start + name_at, raw, 4)
+            elif reader.indexed:
                 raw = _indexed(unit, raw)
-            elif value is not None:
-                raw = value(start + name_at, raw, width)
-            size = sized[0](data, start + sized[1])[0] if sized else reader.size
+            if unpack_size is not None:
+                (size,) = unpack_size(data, start + size_at)
             kept = shelf.get(raw | size << 32)
             if kept is None:
                 name = self._string(unit, reader.section, raw)
                 shelf[raw | size << 32] = self._enter((reader.kind, name), size, Place(unit, at))
             elif kept and len(kept) < _MOST:
                 kept.append(Place(unit, at))
+
+    def _row(self, reader: Reader | None, unpackers: dict[str, _Unpack]) -> _Row | None:
+        """A reader as the loop wants it."""
+        if reader is None:
+            return None
+        if reader.slow:
+            return None, 0, None, 0, 0, {}, reader
+        shelf = self._shelves.setdefault((reader.kind, reader.section), {})
+        sized = unpackers[reader.size_word] if reader.size_word else None
+        return unpackers[reader.name_word], reader.name_at, sized, reader.size_at, reader.size, shelf, reader
 
     def _enter(self, key: Key, size: int, place: Place) -> list[Place]:
         """Note a definition; the list for further ones of the same, empty where nobody wants them."""
@@ -202,7 +205,9 @@ class Names:
         self._enter((kind, name_of(place, values)), size, place)
 
 
-_Sized = tuple[Callable[..., tuple[int]], int] | None
+_Unpack = Callable[..., tuple[int]]
+# How the name and the size are unpacked and where they are (no way for slow ones), the constant size, the shelf
+_Row = tuple[_Unpack | None, int, _Unpack | None, int, int, dict[int, list[Place]], Reader]
 
 
 def _indexed(unit: Unit, index: int) -> int:

@@ -141,6 +141,8 @@ class Reader:
             return self.spell(self._typed(entry), f"{inner}{self._dimensions(entry)}", depth + 1)
         if tag == TAG["subroutine_type"]:
             return self.prototype(entry, inner, depth + _PROTO)
+        if tag == TAG["unspecified_type"]:
+            return f"void {inner}".rstrip()
         if not name:
             name = f"<{tag_name(tag).removeprefix('DW_TAG_')} at 0x{entry.offset:x}>"
         return f"{'' if rust else _WORDS.get(tag, '')}{name} {inner}".rstrip()

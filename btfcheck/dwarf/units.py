@@ -259,7 +259,7 @@ class Info:
             raise DwarfError(f"form 0x{form:x} is not known")
         if at + size > len(data):
             raise DwarfError("a block is cut off")
-        return Value(form, b"", at), at + size
+        return Value(form, bytes(data[at : at + size]), at), at + size
 
     def body(self, unit: Unit) -> bytes:
         """The unit's bytes, counted from its first one, and one more: 0xff, which no one-byte code is."""

@@ -2,8 +2,8 @@
 """A log of any size, as the few lines of it that may matter: bytes in, text out, in constant memory.
 
 Any encoding that has ASCII in it (NULs are dropped, so UTF-16 as well), terminal colours, CRLF,
-lines without end. What stands before a message (times, hosts, job names) is left alone: the
-patterns look inside the line.
+lines without end, a journal as JSON. What stands before a message (times, hosts, job names) is left
+alone: the patterns look inside the line.
 
 Logs repeat themselves. So a line is searched for the texts that matter only once for each shape,
 which is the line with every digit made 0 (and a to f, which are digits of addresses); the texts
@@ -12,12 +12,13 @@ are masked in the same way, so that nothing is missed, and what looks inside the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 _CHUNK = 1 << 18
-_REMEMBERED = 1 << 24  # bytes of shapes; then they are learnt anew
+_REMEMBERED, _ENTRY = 1 << 25, 150  # bytes of shapes (each takes so many beside its own); then they are learnt anew
 LONGEST = 4096  # of a line; no message comes near it
 
 # CSI and OSC sequences (ECMA-48), as terminals and CI services write them.
@@ -58,16 +59,20 @@ class Needles:
 
     def find(self, shapes: set[bytes]) -> dict[bytes, Hits]:
         """What is in each shape; nothing for the lines of a listing but LISTING."""
+        found: dict[bytes, Hits] = dict.fromkeys(shapes, ())
         together = b"\n".join(shapes)
         present = [n for n in self.first if n in together]
-        return {s: self._hits(s, present) for s in shapes}
+        for shape in {s for n in present for s in shapes if n in s}:
+            found[shape] = self._hits(shape)
+        return found
 
-    def _hits(self, shape: bytes, present: list[bytes]) -> Hits:
-        if _TYPE.fullmatch(shape) and b"BPF:" not in shape:
-            return LISTING
-        if _DETAIL.fullmatch(shape) and b"BPF:" not in shape:
-            return ()
-        return tuple([n for n in self.all if n in shape]) if any(n in shape for n in present) else ()
+    def _hits(self, shape: bytes) -> Hits:
+        if b"BPF:" not in shape:
+            if _TYPE.fullmatch(shape):
+                return LISTING
+            if _DETAIL.fullmatch(shape):
+                return ()
+        return tuple([n for n in self.all if n in shape])
 
 
 def lines(stream: BinaryIO, needles: Needles) -> Iterator[Line]:
@@ -79,7 +84,7 @@ def lines(stream: BinaryIO, needles: Needles) -> Iterator[Line]:
     for chunk in _chunks(stream):
         shapes = chunk.translate(_MASK).split(b"\n")
         new = set(shapes) - known.keys()
-        size += sum(map(len, new))
+        size += sum(map(len, new)) + _ENTRY * len(new)
         if size > _REMEMBERED:
             known, new, size = {}, set(shapes), 0
         known |= needles.find(new)
@@ -126,4 +131,15 @@ def _plain(chunk: bytes) -> bytes:
 
 
 def _text(line: bytes) -> str:
-    return line[:LONGEST].decode("utf-8", "backslashreplace")
+    text = line[:LONGEST].decode("utf-8", "backslashreplace")
+    return _message(text) if text.startswith("{") else text
+
+
+def _message(text: str) -> str:
+    """The message of a line of JSON, as journalctl -o json and container runtimes write them; else the line."""
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    found = next((entry[key] for key in ("MESSAGE", "message", "msg", "log") if key in entry), text)
+    return found.rstrip("\n") if isinstance(found, str) else text

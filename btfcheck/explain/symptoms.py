@@ -19,6 +19,7 @@ from btfcheck.release import Release, parse
 _MOST_SUBJECTS = 1000  # module and symbol names kept of one message
 _MOST_UNKNOWN = 50  # unknown messages kept, by shape
 _MOST_PIECES = 12  # of one record; the header has nine
+_MOST_CALLERS = 100  # that have a record open at the same time
 
 PROVEN, LIKELY, POSSIBLE = "proven", "likely", "possible"
 
@@ -92,7 +93,6 @@ def read(stream: BinaryIO, catalogue: Catalogue) -> Symptoms:
     reader = _Reader(catalogue)
     for line in lines(stream, reader.needles):
         reader.take(line)
-    reader.records.end()
     groups = sorted(
         group(reader.hits.values(), catalogue, reader.seen, reader.told),
         key=lambda g: (-g.causes[0].severity.rank, (PROVEN, LIKELY, POSSIBLE).index(g.certainty), g.first.number),
@@ -217,19 +217,21 @@ class _Records:
     """Joins the pieces of the kernel's records.
 
     With "BPF:" (dmesg) every piece is a line of its own; without (the log of bpf(), libbpf) the
-    message stands at the end of the last line.
+    message stands at the end of the last line. Modules that are loaded at the same time mix their
+    pieces; where the kernel prints callers ("[T214]", CONFIG_PRINTK_CALLER) they are told apart.
     """
 
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
-        self.pieces: list[str] = []
+        self.callers: dict[str, list[str]] = {}  # caller -> the pieces of its record so far
         self.head = self.listed = ""  # the last type line of a log without "BPF:", and of the listing in it
 
     def take(self, line: Line) -> bool:
         """Whether the line was part of a record."""
         text = line.text
         if "BPF:" in text and (prefixed := _PREFIX.search(text)):
-            return self._piece(line, prefixed[1])
+            caller = _CALLER.search(text, 0, prefixed.start(1))
+            return self._piece(line, prefixed[1], caller[1] if caller else "")
         if line.head != self.listed:
             self.listed = self.head = line.head
         head = _HEAD.search(text)
@@ -243,27 +245,26 @@ class _Records:
         self.reader.note(line.number, " ".join(parts), self.reader.whole, bare=True)
         return True
 
-    def _piece(self, line: Line, text: str) -> bool:
+    def _piece(self, line: Line, text: str, caller: str) -> bool:
         text = text.replace("#011", "\t").rstrip()
         if not text.strip():
             return True
-        if _HEAD.match(text) or len(self.pieces) >= _MOST_PIECES:
-            self.pieces = []
-        self.pieces.append(text.strip())
+        pieces = self.callers.setdefault(caller, [])
+        if _HEAD.match(text) or len(pieces) >= _MOST_PIECES:
+            pieces.clear()
+        pieces.append(text.strip())
         describes = (_HEAD.match(text) and not _HEAD_MESSAGE.search(text)) or _DETAIL.match(text)
         if describes and not _SAYS.search(text):
             return True
-        joined = " ".join(self.pieces)
+        joined = " ".join(pieces)
         known = self.reader.note(line.number, joined, self.reader.whole)
         if not known and not describes:
             self.reader.strange(line.number, f"BPF: {joined}", refusal=True)
         if known or not describes:
-            self.pieces = []
+            del self.callers[caller]
+        if len(self.callers) > _MOST_CALLERS:  # records whose message the log does not have
+            self.callers.clear()
         return True
-
-    def end(self) -> None:
-        """A record whose message the log does not have is no finding, and nothing unknown either."""
-        self.pieces = []
 
 
 _KINDS = (
@@ -271,6 +272,7 @@ _KINDS = (
     "|FLOAT|DECL_TAG|TYPE_TAG|UNKN"
 )
 _PREFIX = re.compile(r"(?:^|[\s\]>:|])BPF: ?(.*)$")
+_CALLER = re.compile(r"\[ *([TC]\d+)\]")
 _HEAD = re.compile(rf"\[\d+\] (?:(?:{_KINDS})(?: |$)|Invalid |meta_left:)")
 _HEAD_MESSAGE = re.compile(r"\[\d+\] (?:Invalid |meta_left:)")
 _MEMBER = re.compile(r"^(?:\s.* |\s*\S* ?)(?:type_id=\d+ (?:bitfield_size=\d+ )?(?:bits_offset|offset)=\d+|val=-?\d+)")

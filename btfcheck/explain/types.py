@@ -136,7 +136,8 @@ def _definition_lines(one: dict[str, Any]) -> Iterator[str]:
     if one.get("source"):
         yield printable(f"           declared at {one['source']}")
     if one.get("text"):
-        text = one["text"] if len(one["text"]) <= _WIDTH else f"{one['text'][:_WIDTH]}..."
+        text = f"{'' if one.get('code') else 'typedef '}{one['text']}"
+        text = text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
         yield printable(f"           {text}")
     if one.get("producer"):
         yield printable(f"           made by {_short(one['producer'])}")

@@ -31,7 +31,7 @@ def _lines(report: Report) -> Iterator[str]:
         elif outcome.status is Status.ERROR:
             yield _line("error", outcome)
         elif outcome.status is Status.UNKNOWN:
-            yield _line("warning", outcome)
+            yield _line("notice" if outcome.severity is Severity.NOTE else "warning", outcome)
     if report.nothing:
         yield f"::notice title=btfcheck {report.command}::{_data(report.nothing)}"
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """JUnit XML: a test case for every rule and subject, passed and skipped ones included.
 
-Findings below --fail-on pass, with their text in system-out, so that a CI server goes red exactly when the exit
-code is not 0. Control characters, which XML cannot write, are shown as \\xNN.
+Findings below --fail-on pass, with their text in system-out, and what could not be told there is skipped, so that a
+CI server goes red exactly when the exit code is not 0. Control characters, which XML cannot write, are shown as \\xNN.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ def render(report: Report, exit_code: int, style: Style, body: Body | None = Non
 
 
 def _kind(outcome: Outcome, report: Report) -> str:
+    counts = report.fail_on != "never" and outcome.severity.rank >= Severity(report.fail_on).rank
     if outcome.status is Status.FINDING:
-        fails = report.fail_on != "never" and outcome.severity.rank >= Severity(report.fail_on).rank
-        return "failure" if fails else "note"
-    return {Status.SKIP: "skipped", Status.UNKNOWN: "error", Status.ERROR: "error"}.get(outcome.status, "passed")
+        return "failure" if counts else "note"
+    if outcome.status is Status.UNKNOWN:  # never passed, and an error where the exit code says so
+        return "error" if counts and not report.allow_unknown else "skipped"
+    return {Status.SKIP: "skipped", Status.ERROR: "error"}.get(outcome.status, "passed")
 
 
 def _case(outcome: Outcome, kind: str) -> list[str]:

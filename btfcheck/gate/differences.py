@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from btfcheck.gate.judge import FIRST, About
 from btfcheck.model import Outcome, Severity, Status
@@ -12,7 +12,7 @@ from btfcheck.trace.arguments import Arguments
 from btfcheck.trace.compare import Comparison
 
 _LISTS: tuple[tuple[str, str, Severity, str], ...] = (
-    ("BTF508", "rust", Severity.ERROR, "{n} types and functions in the BTF come from Rust units only"),
+    ("BTF508", "rust", Severity.ERROR, "{n} types and functions in the BTF came from Rust"),
     ("BTF509", "clashes", Severity.ERROR, "{n} types of C have a Rust type of another layout beside them in the BTF"),
     ("BTF510", "lost_types", Severity.ERROR, "{n} types of C are not in the BTF"),
     ("BTF512", "void", Severity.ERROR, "{n} members, parameters or results lost their type"),
@@ -90,25 +90,26 @@ def settled(outcomes: Sequence[Outcome], found: Comparison) -> list[Outcome]:
 
 
 def _functions(about: About, found: Comparison) -> Outcome:
-    """BTF511: pahole leaves functions out on purpose, and only its own word tells which."""
-    lost, reasons = found.lost_functions, _reasons(found.left_out)
+    """BTF511: pahole leaves functions out on purpose, and its own word and the debug information tell which."""
+    lost, reasons = found.lost_functions, _reasons(found)
     if not lost:
         return about.ok("BTF511", Severity.WARNING)._replace(notes=reasons)
     if found.unproven:
         message = f"{len(lost)} functions of C are not in the BTF, and nothing tells whether on purpose"
-        missing = ("the reason for each, which pahole 1.31 and later give with -V: `btfcheck encode` asks for it",)
+        missing = ("the reason for each, which pahole gives with -V: `btfcheck encode --pahole` asks for it",)
         return about.outcome("BTF511", Status.UNKNOWN, Severity.NOTE, message, notes=(*_first(lost), *reasons),
                              missing=missing)
-    message = f"{len(lost)} functions of C are not in the BTF, and pahole -V gives no reason"
+    message = f"{len(lost)} functions of C are not in the BTF, and there is no reason for it"
     return about.outcome("BTF511", Status.FINDING, Severity.WARNING, message, notes=(*_first(lost), *reasons))
 
 
-def _reasons(left_out: Mapping[str, str]) -> tuple[str, ...]:
+def _reasons(found: Comparison) -> tuple[str, ...]:
     counts: dict[str, int] = {}
-    for why in left_out.values():
+    for why in found.left_out.values():
         why = why.partition("#")[0].partition(";")[0].strip()
         counts[why] = counts.get(why, 0) + 1
-    return tuple(f"left out on purpose: {n} for {why}" for why, n in sorted(counts.items(), key=lambda row: -row[1]))
+    word = "left out as some pahole does" if found.unproven else "left out on purpose"
+    return tuple(f"{word}: {n} for {why}" for why, n in sorted(counts.items(), key=lambda row: -row[1]))
 
 
 def _lines(names: Sequence[str]) -> tuple[str, ...]:

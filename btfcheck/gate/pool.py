@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, TypeVar
 
-from btfcheck.files import sweep
+from btfcheck.files import sweep, workplace
 from btfcheck.model import InputError, UsageError
 
 _PR_SET_PDEATHSIG = 1
+_SILENT = 100  # above every level of logging
 _ENDED = 128 + signal.SIGTERM
 
 Task = TypeVar("Task")
@@ -39,6 +40,7 @@ def _tied(parent: int) -> None:
 
 
 def _leave(number: int, frame: object) -> None:  # noqa: ARG001
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program's end sends another, which must not stop the cleaning
     raise SystemExit(_ENDED)
 
 
@@ -85,7 +87,7 @@ def executor(entry: str | None, jobs: int) -> Iterator[Executor | None]:
     except BaseException as error:
         for process in list((getattr(found, "_processes", None) or {}).values()):
             process.terminate()  # its SIGTERM ends the pahole that it runs
-        found.shutdown(wait=False, cancel_futures=True)
+        found.shutdown(wait=False)
         if type(error).__module__.startswith("distributed"):
             raise InputError(f"--executor {entry}: {type(error).__name__}: {error}") from error
         raise
@@ -117,12 +119,19 @@ def _dask(address: str, jobs: int) -> tuple[Executor, Callable[[], Any]]:
         distributed = import_module("distributed")
     except ImportError as error:
         raise UsageError("--executor dask: needs the extra btfcheck[dask]") from error
-    try:
-        client = distributed.Client(address) if address else distributed.Client(n_workers=jobs, threads_per_worker=1)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--executor dask:{address}: {error}") from error
-    made: Executor = client.get_executor()
-    return made, client.close
+    with contextlib.ExitStack() as closing:
+        try:
+            if address:
+                client = distributed.Client(address)
+            else:
+                import_module("dask").config.set(temporary_directory=closing.enter_context(workplace()))
+                client = distributed.Client(n_workers=jobs, threads_per_worker=1, dashboard_address=None,
+                                            silence_logs=_SILENT)  # fmt: skip
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--executor dask:{address}: {error}") from error
+        closing.callback(client.close)
+        made: Executor = client.get_executor()
+        return made, closing.pop_all().close
 
 
 def each(
@@ -134,5 +143,10 @@ def each(
             yield task, work(task)
         return
     futures = [pool.submit(work, task) for task in tasks]
-    for task, future in zip(tasks, futures, strict=True):
-        yield task, future.result()
+    try:
+        for task, future in zip(tasks, futures, strict=True):
+            yield task, future.result()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise

@@ -17,7 +17,8 @@ from btfcheck.image import DEBUG_ROOTS, ET_REL, Image, find_debug_file, open_ima
 from btfcheck.model import UsageError
 from btfcheck.release import Release, parse
 from btfcheck.trace.compare import Comparison, compare, wanted
-from btfcheck.trace.symbols import functions
+from btfcheck.trace.symbols import ambiguous, functions, has_symbols
+from btfcheck.trace.unencoded import ALL
 
 MODULE_NAME = re.compile(r"\.ko(\.debug)?(\.(gz|xz|zst|bz2|lzma|lz4|lzo))?$")
 _BANNER = re.compile(rb"Linux version \d+\.\d+[^\0\n]{0,400}")
@@ -86,23 +87,29 @@ class Subject:
 
     def compare(
         self, btf: Btf, release: Release, below: frozenset[Key] = frozenset(),
-        said: Mapping[str, str] | None = None, complete: bool = True,
+        said: Mapping[str, str] | None = None, silent: frozenset[str] = ALL,
     ) -> Comparison | None:
         """BTF that belongs to this file against its debug information, see trace.compare.compare; None without
         any debug information."""
-        found = self.census(wanted(btf, below, self.functions))
+        names = self.functions
+        found = self.census(wanted(btf, below, names))
         if found is None or not (found.c or found.rust or found.problems):
             return None
-        return compare(btf, found, below=below, symbols=self.functions, left_out=said, complete=complete,
-                       machine=self.image.machine, release=release)
+        return compare(
+            btf, found, below=below, symbols=names, ambiguous=ambiguous(self.symbols or {}),
+            left_out=said, silent=silent, machine=self.image.machine, release=release,
+        )
+
+    @property
+    def symbol_image(self) -> Image:
+        """The file that has the symbol table: this one, or its separate debug file."""
+        debug = self.debug
+        return debug.image if debug is not None and not has_symbols(self.image) else self.image
 
     @cached_property
     def symbols(self) -> dict[str, set[tuple[int, int]]] | None:
         """The functions in the symbol table with their places; None without a table."""
-        for image in (self.image, *([self.debug.image] if self.debug else [])):
-            if (found := functions(image)) is not None:
-                return found
-        return None
+        return functions(self.symbol_image)
 
     @cached_property
     def functions(self) -> frozenset[str] | None:

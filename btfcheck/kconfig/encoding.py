@@ -365,55 +365,61 @@ class Encoding(Gates):
         visible = {s: self._visible(s)[1] for s in choice.syms}
         moves = {s: self._move(Move(s.name, "y")) for s in choice.syms}
         wishes = {s: w for s in choice.syms if (w := self._wish(s, [moves[s]])) is not None}
-        # Asking for a member is a move that costs nothing.
-        asked = {s: self.some([moves[s], wishes.get(s, NO) if self.goals.get(s.name) == "y" else NO]) for s in moves}
+        # To wish for a member is a move that costs nothing.
+        asked = {s: self.some([moves[s], self._wished(wishes, s, "y")]) for s in choice.syms}
         self.at_most_one(asked.values())
-        anything = self.some(asked.values())
-        refused = self.some(w for s, w in wishes.items() if self.goals[s.name] != "y")
-        chosen: dict[Any, list[int]] = {s: [self.every([asked[s], visible[s]])] for s in choice.syms}
-        rest = self.every([-anything, -refused])
-        self._list(choice, visible, rest, chosen)
+        chosen = {s: [self.every([asked[s], visible[s]])] for s in choice.syms}
+        told = self.some(asked.values())
+        self._list(choice, visible, wishes, -told, chosen)
+        unseen = self.every([told, *(-when for (when, *_) in chosen.values())])
         selected = {}
-        settled = self.some([rest, *(when for (when, *_) in chosen.values())])
         for member in choice.syms:
-            literal = self.some(chosen[member])
-            if settled != YES:  # told of a member that cannot be seen, or of one not to take
-                any_ = self.new()
-                self.clauses += [[-any_, visible[member]], [-any_, -settled]]
-                literal = self.some([literal, any_])
-            selected[member] = literal
+            open_ = self.new() if unseen != NO else NO  # it was told to take what cannot be seen
+            self.clauses += [[-open_, visible[member]], [-open_, unseen]]
+            selected[member] = self.some([*chosen[member], open_])
         self.at_most_one(selected.values())
         return selected
 
-    def _list(self, choice: Any, visible: dict[Any, int], rest: int, chosen: dict[Any, list[int]]) -> None:
-        """Add to `chosen` when each member is selected where nothing new is asked (`rest`)."""
+    def _wished(self, wishes: Mapping[Any, int], member: Any, value: str) -> int:
+        """The literal that this value is wished for it."""
+        return wishes[member] if member in wishes and (self.goals[member.name] == "y") is (value == "y") else NO
 
-        def take(member: Any, condition: int) -> None:
-            nonlocal rest
-            chosen[member].append(self.every([rest, condition]))
-            rest = self.every([rest, -condition])
-
+    def _list(
+        self, choice: Any, visible: Mapping[Any, int], wishes: Mapping[Any, int], rest: int,
+        chosen: dict[Any, list[int]],
+    ) -> None:  # fmt: skip
+        """Add to `chosen` when each member is selected where no other is asked for (`rest`)."""
         new = self.kconf.rules.choices
-        if new:
-            told = sorted((s for s in choice.syms if s.turn and s.user_value == 2), key=lambda s: -s.turn)
-        else:
-            told = [choice.user_selection] if choice.user_selection else []
-        for member in told:
-            take(member, visible[member])
-        denied = {s for s in choice.syms if new and s.turn and s.user_value == 0}
+        refused = {s: self._wished(wishes, s, "n") for s in choice.syms}
+
+        def take(member: Any, *conditions: int) -> None:
+            nonlocal rest
+            holds = self.every([visible[member], *conditions])
+            chosen[member].append(self.every([rest, holds]))
+            rest = self.every([rest, -holds])
+
+        by_turn = sorted((s for s in choice.syms if s.turn), key=lambda s: s.turn)
+        last = YES  # of an old kernel's members only the last that was set counts, seen or not
+        for member in reversed([s for s in by_turn if s.user_value == 2]):
+            take(member, last, -refused[member])
+            last = YES if new else self.every([last, refused[member]])
         passed = []  # the default was told not to be
         defaults = [(s, self._guarded(choice, condition)[0]) for s, condition in choice.defaults if s in visible]
         for member, condition in [*defaults, *((s, YES) for s in choice.syms)]:
-            if member in denied:
-                holds = self.every([condition, visible[member]])
-                passed.append(self.every([rest, holds]))
-                rest = self.every([rest, -holds])
-            else:
-                take(member, self.every([condition, visible[member]]))
+            said = _literal(bool(member.turn) and member.user_value == 0)
+            denied = self.some([said, refused[member]]) if new else NO
+            take(member, condition, -denied)
+            holds = self.every([condition, visible[member], denied])
+            passed.append(self.every([rest, holds]))
+            rest = self.every([rest, -holds])
         rest = self.some(passed)
-        unsaid = [s for s in choice.syms if not s.turn]
-        for member in [*unsaid, *sorted((s for s in choice.syms if s.turn), key=lambda s: s.turn)]:
-            take(member, visible[member])
+        for member in choice.syms:
+            if not member.turn:
+                take(member, -refused[member])
+        for member in by_turn:
+            take(member, -refused[member])
+        for member in wishes:
+            take(member, refused[member])
 
     # Numbers and strings.
 

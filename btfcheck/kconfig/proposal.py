@@ -27,8 +27,9 @@ class Edit(NamedTuple):
 
     @property
     def lowers(self) -> bool:
-        """Whether it asks for an older tool than there is."""
-        return self.tool and self.value.isdigit() and self.was.isdigit() and int(self.value) < int(self.was)
+        """Whether it asks for an older tool than there is, or for one that lacks something."""
+        numbers = self.value.isdigit() and self.was.isdigit()
+        return self.tool and (self.value == "n" or (numbers and int(self.value) < int(self.was)))
 
 
 class Way(NamedTuple):
@@ -127,8 +128,7 @@ class Trial:
         """A whole tree with the values as they are, without goals."""
         if self._base is None or self.kconf.state is not self._base:
             self._base, self._moved = State(self.kconf, self.values), {}
-        for name in sorted(self._moved, key=lambda n: self._moved[n]):  # members of a choice: the last one counts
-            self._put(name, self.values.get(name))
+        self._say({name: self.values.get(name) for name in sorted(self._moved, key=lambda n: self._moved[n])})
         self._moved = {}
         return self._base
 
@@ -149,26 +149,32 @@ class Trial:
     def _shifted(self, edits: Edits) -> State:
         """The same, for a whole tree: all that was said before stays, only what differs is set."""
         state = self.base()
-        wanted = {**self.goals, **{e.name: e.value for e in sorted(edits)}}
-        symbols = {n: self.kconf.syms[n] for n in wanted if n in self.kconf.syms}
-        chosen = [s for n, s in symbols.items() if s.choice and wanted[n] == "y"]
-        rivals = {r.name for s in chosen for r in s.choice.syms if r is not s}
-        members = {m.name for s in symbols.values() if s.choice for m in s.choice.syms}
-        self._moved = {n: self.kconf.syms[n].turn for n in sorted({*symbols, *members})}
-        for name in sorted(rivals):
-            self._put(name, "n")
-        for name in symbols:
-            self._put(name, wanted[name])
+        syms = self.kconf.syms
+        wanted = {n: v for n, v in [*self.goals.items(), *((e.name, e.value) for e in sorted(edits))] if n in syms}
+        said: dict[str, str | None] = {}
+        for name in wanted:
+            members = syms[name].choice.syms if syms[name].choice else ()
+            taken = any(wanted.get(m.name) == "y" for m in members)
+            for member in sorted(members, key=lambda m: m.turn):  # the last that is set to y counts
+                said[member.name] = "n" if taken else self.values.get(member.name)
+        for name, value in wanted.items():
+            said.pop(name, None)
+            said[name] = value
+        self._moved = {name: syms[name].turn for name in said}
+        self._say(said)
         return state
 
-    def _put(self, name: str, value: str | None) -> None:
-        symbol = self.kconf.syms[name]
-        if name in self.kconf.leaves:
-            symbol.give(value)
-        elif value is None:
-            symbol.unset_value()
-        else:
-            symbol.set_value(value)
+    def _say(self, values: Mapping[str, str | None]) -> None:
+        """Set symbols, in this order; None is to say nothing of them."""
+        syms = self.kconf.syms
+        for name in values:
+            if syms[name].choice or values[name] is None:
+                syms[name].unset_value()
+        for name, value in values.items():
+            if name in self.kconf.leaves:
+                syms[name].give(value)
+            elif value is not None:
+                syms[name].set_value(value)
 
     def holds(self, edits: Edits) -> bool:
         """Whether every goal is granted."""

@@ -3,7 +3,8 @@
 
 The encoding proposes, evaluation disposes: a set of moves that does not hold when it is evaluated
 is ruled out, and the search goes on. Impossible is said only where the clauses have no solution
-even when every line that a user or another tool could change is left open.
+whatever a user sets and the tools answer; where it hangs on which compiler there is, or on an answer
+that is part of a line, the clash quotes that line too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _MOST = 256  # ways of one size; each is evaluated
 _ENOUGH = 3  # ways; where the smallest are fewer, the next larger ones are told too
 _MISSES = 100  # proposals that evaluation may refute before the search ends without an answer
 _GIVEN_UP = 3  # goals
-_MANY = 6  # goals whose every combination is looked at
+_MANY = 6  # goals; of so many every combination is looked at
 
 
 def ways(trial: Trial, goals: Mapping[str, str]) -> Ways:
@@ -47,10 +48,12 @@ def ways(trial: Trial, goals: Mapping[str, str]) -> Ways:
         if found:
             break
     clashes: tuple[Clash, ...] = ()
-    if not any(not way.given_up for way in found):
+    granted = any(not way.given_up for way in found)
+    if not granted:
         trial.aim(defined)
         clashes = tuple(_clashes(trial, encoding))
-    return Ways(tuple(sorted(found, key=rank)), clashes, settled)
+    answered = granted or bool(clashes) or bool(nameless)
+    return Ways(tuple(sorted(found, key=rank)), clashes, settled and answered)
 
 
 class _Search:
@@ -69,11 +72,14 @@ class _Search:
         found: list[Edits] = []
         best = None
         with RC2(self._formula()) as solver:
-            while len(found) < _MOST:
+            while True:
                 model = solver.compute()
                 if model is None or (best is not None and solver.cost > best and len(found) >= _ENOUGH):
                     break
                 if best is not None and solver.cost > best + 1:
+                    break
+                if len(found) == _MOST:
+                    self.settled = False
                     break
                 true = set(model)
                 moves = [literal for literal in self.encoding.moves if literal in true]
@@ -136,30 +142,39 @@ def _clashes(trial: Trial, encoding: Encoding) -> Iterator[Clash]:
     """The smallest sets of goals that exclude each other, each with the lines that make them."""
     state = trial.state(frozenset())
     with Solver("glucose4", bootstrap_with=encoding.clauses) as solver:
-        found: list[frozenset[str]] = []
-        for goals in _subsets(list(encoding.goals)):
-            if any(clashing <= goals for clashing in found):
-                continue
-            core = _core(solver, [encoding.granted[g] for g in sorted(goals)], list(encoding.lines))
-            if core is None:
-                continue
-            found.append(goals)
+        for goals in _clashing(solver, encoding):
+            core = _core(solver, [encoding.granted[g] for g in goals], list(encoding.lines))
             written = [encoding.lines[literal] for literal in core]
             written.sort(key=lambda line: line[0] not in goals)
-            yield Clash(tuple(sorted(goals)), tuple((name, clause(state, line)) for name, line in written))
+            yield Clash(goals, tuple((name, clause(state, line)) for name, line in written))
 
 
-def _subsets(goals: Sequence[str]) -> Iterator[frozenset[str]]:
-    """Sets of goals, the smaller first; of many goals only small sets, and all."""
-    for count in range(1, len(goals) + 1):
-        if len(goals) <= _MANY or count <= 2 or count == len(goals):
-            yield from (frozenset(some) for some in combinations(goals, count))
+def _clashing(solver: Any, encoding: Encoding) -> Iterator[tuple[str, ...]]:
+    """The goals that cannot be had together, as few as do: each such set, or of many goals one."""
+
+    def possible(goals: Sequence[str]) -> bool:
+        return bool(solver.solve(assumptions=[*(encoding.granted[g] for g in goals), *encoding.lines]))
+
+    every = sorted(encoding.goals)
+    if possible(every):
+        return
+    if len(every) > _MANY:
+        for goal in every:
+            fewer = [g for g in every if g != goal]
+            every = every if possible(fewer) else fewer
+        yield tuple(every)
+        return
+    found: list[Set[str]] = []
+    for count in range(1, len(every) + 1):
+        for goals in combinations(every, count):
+            if not any(clashing <= set(goals) for clashing in found) and not possible(goals):
+                found.append(set(goals))
+                yield goals
 
 
-def _core(solver: Any, goals: list[int], lines: list[int]) -> list[int] | None:
-    """The lines without any of which the goals could be had; None where they can."""
-    if solver.solve(assumptions=[*goals, *lines]):
-        return None
+def _core(solver: Any, goals: list[int], lines: list[int]) -> list[int]:
+    """The lines without any of which the goals, which clash, could be had."""
+    solver.solve(assumptions=[*goals, *lines])
     needed = set(solver.get_core() or ())
     core = [literal for literal in lines if literal in needed]
     for literal in reversed(core):  # the farthest from the goals first

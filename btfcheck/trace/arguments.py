@@ -182,7 +182,12 @@ class _Settler:
 
 def _ways(found: Measure, machine: int) -> tuple[_Passed, ...]:
     """How a struct or union is passed."""
-    vector = any(s.floating for s in found.scalars)
+    if machine == ARM64:  # all of one floating type, or none counts
+        vector = all(s.floating for s in found.scalars) and len({s.size for s in found.scalars}) == 1
+    else:  # each word by itself, and a whole number in it decides
+        words = [[s.floating for s in found.scalars if s.offset // 8 <= word <= (s.offset + s.size - 1) // 8]
+                 for word in (0, 1)]
+        vector = any(word and all(word) for word in words)
     align = found.natural if machine == ARM64 else found.align  # AAPCS64: the members count, not the whole
     # A struct that is not aligned as its numbers want is memory to x86-64; elsewhere it may be anything.
     # Whether a struct of a 16-byte number is packed does not show.

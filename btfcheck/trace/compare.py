@@ -18,11 +18,12 @@ from btfcheck.btf.releases import NEWEST
 from btfcheck.dwarf.abbrev import DwarfError
 from btfcheck.dwarf.census import Census
 from btfcheck.dwarf.constants import AT
-from btfcheck.dwarf.entries import BIT_FIELD, Layout, Place, entry, layout, nameless_parameters, number
+from btfcheck.dwarf.entries import BIT_FIELD, Layout, Place, entry, layout, number
 from btfcheck.dwarf.names import ENUM, FUNC, SIZED, STRUCT, TYPEDEF, UNION, Found, Key
 from btfcheck.release import Release
 from btfcheck.trace.arguments import X86_64, Arguments, settle
 from btfcheck.trace.copies import referring, rust_ints
+from btfcheck.trace.unencoded import ALL, AMBIGUOUS, Unencoded
 from btfcheck.trace.void import voided
 
 KINDS = {
@@ -31,7 +32,6 @@ KINDS = {
 }  # fmt: skip
 _COMPOSED = (STRUCT, UNION)
 _PER_LINE = 4  # definitions
-NO_NAME = "a parameter without a name"
 
 
 class Comparison(NamedTuple):
@@ -103,8 +103,9 @@ def compare(
     *,
     below: frozenset[Key] = frozenset(),
     symbols: frozenset[str] | None = None,
+    ambiguous: frozenset[str] = frozenset(),
     left_out: Mapping[str, str] | None = None,
-    complete: bool = True,
+    silent: frozenset[str] = ALL,
     machine: int = X86_64,
     release: Release = NEWEST,
 ) -> Comparison:
@@ -112,9 +113,10 @@ def compare(
     all definitions of the `wanted` names.
 
     `below` are the names of the base. `symbols` are the functions of the symbol table, without which nothing
-    is said of functions: pahole takes only those. `left_out` is what pahole says with -V, None when unknown;
-    `complete` tells that this version gives a reason for every function that it leaves out. `machine` (e_machine)
-    and `release` say how arguments by value are passed and looked for.
+    is said of functions: pahole takes only those; `ambiguous` are those of several addresses. `left_out` is what
+    pahole says with -V, None when unknown; `silent` are the reasons that it may have without saying so, which
+    then are looked for here. `machine` (e_machine) and `release` say how arguments by value are passed and
+    looked for.
     """
     index = indexed(btf)
     owners = _Owners(btf, census, index)
@@ -122,7 +124,12 @@ def compare(
     seen = below | index.keys()
     missing = [key for key in census.c if key not in seen]
     functions = [key for key in missing if key[0] == FUNC and symbols is not None and key[1] in symbols]
-    on_purpose = dict(_on_purpose(functions, census, left_out or {}))
+    shown = Unencoded(census, machine)
+    on_purpose = {}
+    for _, name in functions:
+        why = AMBIGUOUS if name in ambiguous and AMBIGUOUS in silent else shown.why(name)
+        if (said := (left_out or {}).get(name)) or why in silent:
+            on_purpose[name] = said or why
     return Comparison(
         _told(owners.rust), _told(owners.clashes),
         _told(key for key in missing if key[0] != FUNC),
@@ -131,7 +138,7 @@ def compare(
         tuple(sorted(set(voided(btf, index, census.void, bool(owners.rust))))),
         _told(owners.untraced), _told(owners.several), _told(owners.unmatched), _told(owners.doubled),
         settle(btf, census, machine, release),
-        left_out is None or not complete,
+        left_out is None or not shown.knows(silent),
         tuple(census.problems),
     )  # fmt: skip
 
@@ -262,21 +269,3 @@ def _layout(btf: Btf, tid: int) -> Layout:
             where = rest[0]
         found.append((btf_format.text(btf.bytes_at(name)), where))
     return tuple(sorted(found))
-
-
-# -- functions that are not there ----------------------------------------------------------------------------
-
-
-def _on_purpose(functions: list[Key], census: Census, said: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    for key in functions:
-        if key[1] in said:
-            yield key[1], said[key[1]]
-        elif any(_nameless(place) for place in census.c[key].values()):
-            yield key[1], NO_NAME
-
-
-def _nameless(place: Place) -> bool:
-    try:
-        return nameless_parameters(place)
-    except DwarfError:
-        return False

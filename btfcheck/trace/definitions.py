@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from btfcheck.btf import format as btf_format
-from btfcheck.btf.causes import RUST_INTS
 from btfcheck.btf.declare import declare, definition
 from btfcheck.btf.format import Btf
 from btfcheck.dwarf.abbrev import DwarfError
@@ -21,6 +22,7 @@ from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Unit
 from btfcheck.dwarf.walk import Targets, walk
 from btfcheck.trace.compare import KINDS as BTF_KINDS
+from btfcheck.trace.copies import referring, rust_ints
 from btfcheck.trace.ground import Ground
 
 BASE = "base type"
@@ -81,8 +83,9 @@ class Definition(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A record of the BTF. `own` is false for one of the base, which a module stands on; `rust_ints` tells of members
-    with base types that only Rust has, `void` names members, parameters and results that are void or point to it."""
+    """A record of the BTF. `own` is false for one of the base, which a module stands on; `rust_ints` tells that it
+    leads to base types that only Rust has, `void` names members, parameters and results that are void or point to it,
+    `nothing` members that have no type at all."""
 
     id: int
     kind: str
@@ -92,10 +95,11 @@ class Record(NamedTuple):
     members: tuple[tuple[str, int], ...]
     rust_ints: bool
     void: tuple[str, ...]
+    nothing: tuple[str, ...]
     own: bool
 
 
-OUT_OF_LINE, INLINED, DECLARED = "out of line", "inlined", "declared"
+OUT_OF_LINE, INLINED = "out of line", "inlined at least in places"
 
 # -- DWARF ------------------------------------------------------------------------------------------------
 
@@ -152,16 +156,25 @@ def _where(ground: Ground, hit: Found, entry: Entry) -> tuple[str, str, bool]:
         return hit.name, language, False
     number = tree.numbers[hit.offset]
     named = number
-    while AT["name"] not in entry.values and len(entry.values) and (
-        origin := ground.reader.target(entry, AT["specification"])
-    ):
+    for _ in range(_DEEP):
+        origin = None if AT["name"] in entry.values else ground.reader.target(entry, AT["specification"])
+        if origin is None:
+            break
         entry, named = origin, tree.numbers.get(origin.offset, named)
     path = tree.path(named)
     if language == "Rust":
         return path, language, False
     holds = ground.holdings(tree)
-    hosted = "::" in path or number in holds.types or number in holds.functions or holds.owns_reference(number)
-    return path, language, hosted
+    own = number in holds.types or number in holds.functions or _in_namespace(tree, named)
+    return path, language, own or holds.owns_reference(number)
+
+
+def _in_namespace(tree: Tree, number: int) -> bool:
+    """Does an entry stand in a namespace? What stands in a function or a struct may be C's."""
+    while (number := tree.parents[number]) > 0:
+        if tree.tag(number) == TAG["namespace"]:
+            return True
+    return False
 
 
 def _text(ground: Ground, entry: Entry, kind: str, name: str) -> str:
@@ -233,7 +246,7 @@ def _lost(ground: Ground, entry: Entry, part: str) -> Iterator[Lost]:
         if target is None:
             return
         if target.unit.language == "Rust":
-            yield Lost(part, ground.reader.spell(target), target.unit.name)
+            yield Lost(part, ground.reader.spell(target), _below(target.unit, target.unit.name))
             return
         if target.tag not in THROUGH:
             return
@@ -243,11 +256,14 @@ def _lost(ground: Ground, entry: Entry, part: str) -> Iterator[Lost]:
 def completed(ground: Ground, hits: Iterable[Found]) -> Iterator[Found]:
     """The hits, and after declarations of functions in Rust units the definitions that complete them elsewhere in
     their unit: rustc declares methods inside their type."""
-    for hit in hits:
-        yield hit
-        if hit.tag in FUNCTIONS and ground.tree(hit.unit) is not None:
-            for entry in _referring(ground, hit.unit, {hit.offset}, "specification"):
-                yield Found(hit.unit, entry.offset, entry.tag, hit.name)
+    for _, group in groupby(hits, key=lambda hit: id(hit.unit)):
+        rows = list(group)
+        yield from rows
+        names = {hit.offset: hit.name for hit in rows if hit.tag in FUNCTIONS}
+        unit = rows[0].unit
+        if names and ground.tree(unit) is not None:
+            for entry, origin in _referring(ground, unit, names, "specification"):
+                yield Found(unit, entry.offset, entry.tag, names[origin])
 
 
 def copies(ground: Ground, hits: Iterable[Found]) -> list[Entry]:
@@ -260,12 +276,14 @@ def copies(ground: Ground, hits: Iterable[Found]) -> list[Entry]:
             by_unit[id(hit.unit)][1].add(hit.offset)
     return [
         entry for unit, origins in by_unit.values()
-        for entry in _referring(ground, unit, origins, "abstract_origin") if _code(entry) == OUT_OF_LINE
+        for entry, _ in _referring(ground, unit, origins, "abstract_origin") if _code(entry) == OUT_OF_LINE
     ]
 
 
-def _referring(ground: Ground, unit: Unit, origins: set[int], attribute: str) -> Iterator[Entry]:
-    """The functions of a unit that refer to one of these entries of it."""
+def _referring(
+    ground: Ground, unit: Unit, origins: Collection[int], attribute: str
+) -> Iterator[tuple[Entry, int]]:
+    """The functions of a unit that refer to one of these entries of it, with that."""
     try:
         for at in walk(unit, FUNCTIONS)[2]:
             entry = ground.reader.entry(unit, at)
@@ -274,7 +292,7 @@ def _referring(ground: Ground, unit: Unit, origins: set[int], attribute: str) ->
                 continue
             target = ground.reader.target(entry, AT[attribute])
             if target is not None and target.offset in origins:
-                yield entry
+                yield entry, target.offset
     except (DwarfError, struct.error, IndexError) as error:
         ground.problem(str(error))
 
@@ -357,15 +375,16 @@ def _record(btf: Btf, tid: int, kind: str, own: bool) -> Record:
     number = btf.kind(tid)
     members: list[tuple[str, int]] = []
     void: list[str] = []
-    rust = False
+    nothing: list[str] = []
     if number in (btf_format.STRUCT, btf_format.UNION):
         kflag = btf.kflag(tid)
         for name, other, place in btf.elements(tid):
             part = btf_format.text(btf.bytes_at(name))
             members.append((part, place & 0xFFFFFF if kflag else place))
-            rust = rust or _is_rust_int(btf, other)
             if _ends_in_void(btf, other):
                 void.append(part)
+            if not other:
+                nothing.append(part)
     elif number in (btf_format.ENUM, btf_format.ENUM64):
         members = [(btf_format.text(btf.bytes_at(words[0])), 0) for words in btf.elements(tid)]
     elif number == btf_format.FUNC:
@@ -377,7 +396,8 @@ def _record(btf: Btf, tid: int, kind: str, own: bool) -> Record:
         void.append("")
     size = btf.third(tid) if kind in _SIZED and number != btf_format.FWD else 0
     shown = btf_format.KINDS[number]
-    return Record(tid, shown, btf.name(tid), size, definition(btf, tid), tuple(members), rust, tuple(void), own)
+    return Record(tid, shown, btf.name(tid), size, definition(btf, tid), tuple(members), tid in _of_rust(btf),
+                  tuple(void), tuple(nothing), own)
 
 
 def _through(btf: Btf, tid: int, kinds: Collection[int]) -> int:
@@ -391,9 +411,11 @@ def _through(btf: Btf, tid: int, kinds: Collection[int]) -> int:
 _QUALIFIERS = (btf_format.VOLATILE, btf_format.CONST, btf_format.RESTRICT, btf_format.TYPE_TAG)
 
 
-def _is_rust_int(btf: Btf, tid: int) -> bool:
-    tid = _through(btf, tid, (*_QUALIFIERS, btf_format.PTR))
-    return 0 < tid < btf.count and btf.kind(tid) in (btf_format.INT, btf_format.FLOAT) and btf.name(tid) in RUST_INTS
+@lru_cache(2)
+def _of_rust(btf: Btf) -> frozenset[int]:
+    """Types of which a member leads to a base type that only Rust has."""
+    seeds = rust_ints(btf)
+    return frozenset(referring(btf, seeds)[0]) if seeds else frozenset()
 
 
 def _ends_in_void(btf: Btf, tid: int) -> bool:

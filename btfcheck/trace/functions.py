@@ -77,8 +77,9 @@ def _present(
     if ground.debug is None:
         yield from without_dwarf(records)
     elif own:
-        yield Reason("defined-in-c", PROVEN, "a unit of C defines it, and the symbol table has it"
-                     if ground.symbols is not None else "a unit of C defines it")
+        unit = "an assembler unit" if all(d.language == "asm" for d in own) else f"a unit of {own[0].language}"
+        there = _in_symbols(ground, own[0].name)
+        yield Reason("defined-in-c", PROVEN, f"{unit} defines it{there}")
         yield from _differing(ground, own)
     elif any(d.hosted for d in theirs):
         yield hosted_reason(next(d for d in theirs if d.hosted))
@@ -91,6 +92,15 @@ def _present(
     else:
         yield Reason("untraced", UNKNOWN if ground.problems else LIKELY, "no unit defines it: the BTF is of another "
                      "build than the debug information", "BTF513")
+
+
+def _in_symbols(ground: Ground, name: str) -> str:
+    if ground.symbols is None:
+        return ""
+    if ground.symbols.get(name):
+        return ", and the symbol table has it"
+    clones = _clones(name, ground.symbols)
+    return f", and the symbol table has a copy of it, {clones[0]}" if clones else ""
 
 
 def _differing(ground: Ground, own: Sequence[Definition]) -> Iterable[Reason]:
@@ -158,6 +168,9 @@ def _not_of_c(ground: Ground, name: str, theirs: Sequence[Definition], declared:
     elif ground.symbols is not None and ground.symbols.get(name):
         yield Reason("assembler", LIKELY, "the symbol table has it, and no unit defines it: it is written in "
                      "assembler, whose functions have no prototypes")  # fmt: skip
+    elif ground.is_label(name):
+        yield Reason("assembler", LIKELY, "the symbol table has it as a label, not as a function: it is written in "
+                     "assembler", fates=(_ONLY_SYMBOLS,))
     elif declared:
         yield Reason("declared-only", PROVEN, "units declare it, and none defines it: its code is not in this file")
     else:
@@ -176,8 +189,8 @@ def _no_symbol(name: str, symbols: Symbols, inlined: bool) -> Reason:
             Fate(125, 0, "takes a copy under the plain name, unless its arguments changed (--btf_gen_optimized)"),
         ))  # fmt: skip
     if inlined:
-        return Reason("inlined", PROVEN, "it was inlined wherever it is called: there is no function to trace",
-                      fates=(_ONLY_SYMBOLS,))
+        text = "the symbol table has no function of that name, and its units have it only inlined"
+        return Reason("inlined", PROVEN, text, fates=(_ONLY_SYMBOLS,))
     pieces = [s for s in symbols if s.startswith(f"{name}.")]
     only = f", only pieces of it ({', '.join(pieces[:4])})" if pieces else ""
     return Reason("not-a-symbol", PROVEN, f"the symbol table has no function of that name{only}",
@@ -220,7 +233,7 @@ def _registers(ground: Ground, entries: Sequence[Entry]) -> Iterable[Reason]:
         assert expected is not None
         parameters = ground.reader.children(entry, frozenset({TAG["formal_parameter"]}))
         for number, part in zip(expected, parameters, strict=False):
-            found = register(part, number)
+            found = register(Place(part.unit, part.offset), number)
             if found is not None and found != number:
                 name = ground.reader.origin(part).name()
                 found_in, sought = (register_name(ground.machine, n) for n in (found, number))

@@ -14,6 +14,9 @@ from btfcheck.dwarf.partial import label_partial_units
 from btfcheck.dwarf.spell import Reader
 from btfcheck.dwarf.tree import Tree
 from btfcheck.dwarf.units import Debug, Unit
+from btfcheck.image import Image
+from btfcheck.trace.copies import referring, rust_ints
+from btfcheck.trace.symbols import is_defined
 
 _PROBLEMS = 20  # that are kept
 _MOST_TREES = 64  # units of Rust and mixed ones that are held as trees
@@ -21,14 +24,15 @@ _MOST_TREES = 64  # units of Rust and mixed ones that are held as trees
 
 class Ground:
     """`debug` is None without debug information, `btf` without BTF (or when it cannot be read: `btf_problem`).
-    `symbols` are the functions of the symbol table with their places, None when that is not there. `said` is what
-    pahole itself says with -V of the functions that it left out. `problems` collects what could not be read.
+    `symbols` are the functions of the symbol table with their places, None when that is not there; `symbol_image` is
+    the file that has it. `said` is what pahole itself says with -V of the functions that it left out. `problems`
+    collects what could not be read.
     """
 
     def __init__(
         self, debug: Debug | None = None, btf: Btf | None = None, *,
         symbols: Mapping[str, set[tuple[int, int]]] | None = None, said: Mapping[str, str] | None = None,
-        btf_problem: str = "", machine: int = 0,
+        btf_problem: str = "", machine: int = 0, symbol_image: Image | None = None,
     ) -> None:
         self.debug = debug
         self.btf = btf
@@ -36,6 +40,7 @@ class Ground:
         self.symbols = symbols
         self.said = said
         self.machine = machine
+        self.symbol_image = symbol_image
         self.problems: list[str] = []
         self._trees: dict[int, Tree | None] = {}
         self._holdings: dict[int, Holdings] = {}
@@ -59,6 +64,10 @@ class Ground:
         assert self.debug is not None
         return Reader(self.debug)
 
+    def is_label(self, name: str) -> bool:
+        """Has the symbol table that name, though not for a function?"""
+        return self.symbol_image is not None and is_defined(self.symbol_image, name)
+
     @property
     def units(self) -> list[Unit]:
         return [u for u in self.debug.units if not u.problem] if self.debug else []
@@ -77,6 +86,12 @@ class Ground:
                     return True
             btf = btf.base
         return False
+
+    @cached_property
+    def leading_to_rust(self) -> frozenset[int]:
+        """Types of the BTF that lead to base types that only Rust has, by whatever way."""
+        seeds = rust_ints(self.btf) if self.btf is not None else []
+        return frozenset(referring(self.btf, seeds)[1]) if self.btf is not None and seeds else frozenset()
 
     @cached_property
     def unlabelled(self) -> bool:

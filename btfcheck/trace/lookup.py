@@ -259,11 +259,9 @@ def _similar(
     folded = [k for k in known if k.lower() == name.lower()]
     near = [k for k in known if abs(len(k) - len(name)) <= 3 and k[:1].lower() == name[:1].lower()][:_MOST_COMPARED]
     candidates = list(dict.fromkeys([*folded, *generic[: 4 * _SIMILAR], *get_close_matches(name, near, 4 * _SIMILAR)]))
-    real = set()
-    if ground.debug is not None and candidates:
-        real = {hit.name for hit in find(ground.debug, candidates, TYPES | FUNCTIONS, problems=[], advance=advance)}
-    if ground.btf is not None:
-        real |= {key[1] for key in records(ground.btf, candidates)}
+    real = {key[1] for key in records(ground.btf, candidates)} if ground.btf is not None else set()
+    if ground.debug is not None and candidates and (not real or set(generic) - real):
+        real |= {hit.name for hit in find(ground.debug, candidates, TYPES | FUNCTIONS, problems=[], advance=advance)}
     chosen = [c for c in candidates if c in real]
     yield from chosen[:_SIMILAR]
 

@@ -255,8 +255,10 @@ def _present(
                      "encodes every type of a unit that it does not leave out")
         layouts = [r for r, o in zip(records, owners, strict=True) if o in (ON, BOTH) and r.own]
         if len({(r.size, r.members) for r in layouts}) < len(layouts):
-            yield Reason("not-merged", PROVEN, "records of equal layout were not merged: types that their members lead "
-                         "to have several records, too", "BTF404")
+            cause = "types that their members lead to have several records, too"
+            if any(r.id in ground.leading_to_rust for r in layouts):
+                cause = "one of them leads to types of Rust's"
+            yield Reason("not-merged", PROVEN, f"records of equal layout were not merged: {cause}", "BTF404")
         elif len(layouts) > 1:
             yield Reason("several-layouts", PROVEN, f"C has {len(layouts)} different types of that name (or of what "
                          "its members are): each keeps its record", "BTF404")
@@ -350,9 +352,13 @@ def void_parts(ground: Ground, own: Sequence[Definition], records: Sequence[Reco
         if ground.btf is None:
             yield _kind("L2", PROVEN, text, _lost_fates(ground))
         elif any(one.part in r.void for r in records):
-            yield _kind("L2", PROVEN, f"{text}, which pahole left out: it became void", _lost_fates(ground))
-        elif records:
+            refused = ", and the kernel refuses that (`Invalid type_id`)"
+            yield _kind("L2", PROVEN, f"{text}, which pahole left out: it became void"
+                        f"{refused if any(one.part in r.nothing for r in records) else ''}", _lost_fates(ground))
+        elif records and ground.merged[0]:
             yield _kind("L2", PROVEN, f"{text}; this BTF has it, for Rust units were taken in", _lost_fates(ground))
+        elif records:
+            yield _kind("L2", LIKELY, f"{text}; what this BTF has there need not be the right one", _lost_fates(ground))
 
 
 def _wanted_by_c(ground: Ground, theirs: Sequence[Definition]) -> Iterable[Reason]:

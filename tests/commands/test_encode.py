@@ -179,24 +179,33 @@ def test_leak_samples(name: str, samples: Path, capsys: pytest.CaptureFixture[st
     assert results == [TRUTH[name]["pahole"][v]["result"] for v in there]
 
 
-def test_a_silent_leak_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Sample kq: under full LTO a Rust `device` of valid names lands in the C unit, and the kernel takes the BTF."""
-    folder = unpacked("silent.tar.xz", tmp_path) / "kq-22-fullns-5"
-    recorded = str(folder / "pahole-1.30.btf")
-    ways = [["--btf", recorded]]
+SILENT = {
+    "kq-22-fullns-5": {"clashes": ["struct device"], "rust": ["struct registry"], "void": []},
+    "kw-22-full-5": {
+        "clashes": [], "rust": [], "void": ["function c_call.f", "struct with_hook.hook", "struct with_hook.table"],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_silent_leak_is_found(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Under full LTO a Rust `device` of valid names lands in the C unit, or C's hooks become `void *`: the kernel
+    takes the BTF of both."""
+    folder = unpacked("silent.tar.xz", tmp_path) / name
+    ways = [["--btf", str(folder / "pahole-1.30.btf")]]
     ways += [["--pahole", PAHOLES[v]] for v in ("1.30", "1.32") if os.path.exists(PAHOLES[v])]
     for way in ways:
         code, data = encode(capsys, str(folder / "vmlinux"), "--kernel", "6.12", *way)
         (row,) = data["encodings"]
-        assert (code, row["accepted"], row["rust_types"], row["clashes"]) == (1, True, 1, 1), way
-        assert row["names"]["clashes"] == ["struct device"]
-        assert row["names"]["rust"] == ["struct registry"]
+        assert (code, row["accepted"]) == (1, True), way
+        assert {key: row["names"][key] for key in SILENT[name]} == SILENT[name]
         assert (row["lost_types"], row["lost_functions"], row["untraced"]) == (0, 0, 0)
 
 
 @pytest.mark.accept
-def test_the_running_kernel_takes_the_silent_leak(tmp_path: Path) -> None:
-    folder = unpacked("silent.tar.xz", tmp_path) / "kq-22-fullns-5"
+@pytest.mark.parametrize("name", SILENT)
+def test_the_running_kernel_takes_the_silent_leak(name: str, tmp_path: Path) -> None:
+    folder = unpacked("silent.tar.xz", tmp_path) / name
     try:
         answer = oracle.ask((folder / "pahole-1.30.btf").read_bytes(), message=False)
     except InputError as error:
@@ -242,10 +251,21 @@ def test_the_tree_s_own_flags_win(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (code, row["flags"], row["flags_of"], row["assumed"]) == (0, ["--of_the_tree"], str(tmp_path), False)
 
 
-def test_1_30_does_not_give_every_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = scene(DEVICE + '  subprogram "probe" low_pc=0x1000\n', tmp_path)
+@pytest.mark.parametrize(("version", "register", "status"), [
+    ("1.30", 3, "ok"), ("1.30", 5, "finding"), ("1.32", 3, "finding"), ("1.24", 3, "finding"),
+])
+def test_what_1_30_does_not_say(
+    version: str, register: int, status: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From 1.28 to 1.30 a parameter in another register than its number says is a reason that is not printed."""
+    function = (
+        '  subprogram "probe" low_pc=0x1000\n'
+        f'    formal_parameter "id" type=@int location=0x{0x50 + register:x}!exprloc\n'
+        '  base_type "int" byte_size=4 encoding=5 as int\n'
+    )
+    made = scene(DEVICE + function, tmp_path)
     script = Path(made.pahole)
-    script.write_text(script.read_text().replace("v1.32", "v1.30").replace("132", "130"))
+    script.write_text(script.read_text().replace("v1.32", f"v{version}").replace("132", version.replace(".", "")))
     code, data = encode(capsys, str(made.elf), "--pahole", made.pahole, "--kernel", "6.12")
     (found,) = [o for o in data["outcomes"] if o["rule"] == "BTF511"]
-    assert (code, found["status"], found["severity"]) == (0, "unknown", "note")
+    assert (code, found["status"]) == (0, status), found

@@ -201,6 +201,21 @@ def test_tools_of_this_machine_are_no_matter_for_what_was_built_elsewhere(
         assert (status != {"skip"}) is expected, words
 
 
+@pytest.mark.parametrize("leaked", [False, True])
+def test_btf_that_is_there_tells_what_its_pahole_did(
+    leaked: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Rust kernel out of a package, whose pahole nothing names."""
+    build = Build(tmp_path / "build")
+    rust = 'unit Rust "lib.rs"\n  structure_type "Registry" byte_size=4\n'
+    build.kernel(RECORDS + ([["struct", "Registry", "4"]] if leaked else []), UNITS + rust)
+    build.config.unlink()
+    code, data = gate(capsys, str(build.vmlinux))
+    found = {o["rule"]: o["status"] for o in data["outcomes"]}
+    assert (code, found["BTF300"]) == ((1, "unknown") if leaked else (0, "ok"))
+    assert found["BTF508"] == ("finding" if leaked else "ok")
+
+
 def test_the_release_of_the_configuration_will_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build = fresh(tmp_path / "build", 0)
     build.vmlinux.write_bytes(with_sections(build.vmlinux.read_bytes(), {".rodata": (1, b"")}))
@@ -563,6 +578,30 @@ def no_executor(jobs: int) -> int:
     return jobs
 
 
+class Removing(ThreadPoolExecutor):
+    """vmlinux goes away once it was looked at."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        (task,) = args
+        assert not kwargs
+        future = super().submit(fn, task)
+        future.result()
+        if not task.base:
+            os.unlink(task.path)
+        return future
+
+
+def test_vmlinux_removed_meanwhile(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = fresh(tmp_path / "build")
+    monkeypatch.setitem(sys.modules, "farm", sys.modules[__name__])
+    code, data = gate(capsys, str(build.folder), "--executor", "farm:Removing", "--cache", str(tmp_path / "cache"))
+    assert code == 3
+    assert {o["subject"] for o in data["outcomes"] if o["status"] == "error"} == {"drivers/m0.ko", "drivers/m1.ko"}
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 1, "what failed is not kept"
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_any_executor(jobs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
                       monkeypatch: pytest.MonkeyPatch) -> None:
@@ -737,3 +776,43 @@ def test_text_with_a_baseline(stripped: Build, tmp_path: Path, capsys: pytest.Ca
     assert "in the baseline)" in out
     assert main([*words, "--baseline", str(known), "-v"]) == 1
     assert "skipped[BTF532]: in the baseline: " in capsys.readouterr().out
+
+
+# -- what BTF alone leaves open --------------------------------------------------------------------------------
+
+PRIVATE = (
+    'unit C "a.c"\n  base_type "int" byte_size=4 encoding=5 as int\n  base_type "char" byte_size=1 encoding=6 as char\n'
+    '  structure_type "private" byte_size=4\n    member "a" type=@int\n'
+    '  structure_type "iter" byte_size=5\n    member "c" type=@char\n    member "i" type=@int data_member_location=1\n'
+    'unit C "b.c"\n  structure_type "private" byte_size=4\n    member "b"\n'
+)
+TWICE = [["struct", "private", "4", "a:int@0"], ["struct", "private", "4", "b:int@0"]]
+BY_VALUE = [["struct", "iter", "5", "c:char@0", "i:int@8"], ["func", "fill", "it:iter"]]
+
+
+def open_questions(data: dict[str, Any]) -> dict[str, str]:
+    rules = ("BTF404", "BTF408", "BTF522")
+    return {o["rule"]: o["status"] for o in data["outcomes"] if o["rule"] in rules and o["subject"] == "vmlinux"}
+
+
+def test_the_debug_information_answers_what_btf_leaves_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.kernel([*TWICE, *BY_VALUE], PRIVATE)
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data) == {"BTF404": "ok", "BTF408": "ok", "BTF522": "finding"}
+    # A layout that no unit has stays a question, and so does everything where the debug information is gone.
+    build.kernel([*TWICE, ["struct", "private", "4", "z:int@0"], *BY_VALUE], PRIVATE)
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data) == {"BTF404": "finding", "BTF408": "ok", "BTF522": "finding"}
+    build.strip(build.vmlinux)
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data) == {"BTF404": "finding", "BTF408": "finding"}
+
+
+def test_broken_debug_information_answers_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = fresh(tmp_path / "build", 0)
+    build.kernel([*TWICE, *BY_VALUE], PRIVATE + 'unit C "bad.c"\n  structure_type "x" byte_size=1!0x7e\n')
+    _, data = gate(capsys, str(build.folder))
+    assert open_questions(data)["BTF404"] == "finding"

@@ -42,6 +42,8 @@ DRESSES: dict[str, Callable[[str], bytes]] = {
     "dmesg with caller": lambda t: "".join(f"<3>[    1.000001][  T214] {x}\n" for x in t.split("\n")).encode(),
     "journal": lambda t: "".join(f"Nov 21 17:04:39 build kernel: {x}\n" for x in t.split("\n")).encode(),
     "ISO": lambda t: "".join(f"2026-11-21T17:04:39.123456Z {x}\n" for x in t.split("\n")).encode(),
+    "JSON": lambda t: "".join(
+        json.dumps({"PRIORITY": "3", "MESSAGE": x, "_HOSTNAME": "build"}) + "\n" for x in t.split("\n")).encode(),
     "colours": lambda t: "".join(f"\x1b[32m[ 1.2]\x1b[0m \x1b[1;31m{x}\x1b[0m\n" for x in t.split("\n")).encode(),
     "UTF-16": lambda t: f"{t}\r\n".encode("utf-16"),
     "NULs": lambda t: b"\0\0\0" + t.encode().replace(b" ", b" \0") + b"\n\0",
@@ -210,6 +212,20 @@ def test_noise_of_an_old_pahole_is_harmful_in_an_lto_build() -> None:
 def test_other_lines_between_the_pieces_of_a_record() -> None:
     text = "BPF: [8] STRUCT Vec<u8>\nusb 1-1: new device\nBPF: size=8 vlen=1\nRUSTC L rust/core.o\nBPF: Invalid name\n"
     assert messages(text) == {"kernel-rust-name"}
+
+
+def test_records_of_two_callers_are_told_apart() -> None:
+    text = (
+        "[ 1.1][ T214] BPF: [8] STRUCT Vec<u8>\n[ 1.1][ T215] BPF: [9] STRUCT x\n[ 1.2][ T214] BPF: size=8 vlen=1\n"
+        "[ 1.2][ T215] BPF: size=16 vlen=2\n[ 1.3][ T215] BPF: Invalid name\n[ 1.3][ T214] BPF: Invalid name\n"
+    )
+    examples = {h.example for g in symptoms(text).groups for h in g.hits}
+    assert examples == {"[8] STRUCT Vec<u8> size=8 vlen=1 Invalid name", "[9] STRUCT x size=16 vlen=2 Invalid name"}
+
+
+def test_many_callers_take_no_memory_for_ever() -> None:
+    text = "".join(f"[ 1.1][ T{i}] BPF: [8] STRUCT x\n" for i in range(1000)) + "BPF: Invalid magic\n"
+    assert messages(text) == {"kernel-sections"}
 
 
 def test_a_listing_without_a_refusal_says_nothing() -> None:

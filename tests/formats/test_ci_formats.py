@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from btfcheck.cli import main
 from btfcheck.formats import github, junit, markdown, sarif
 from btfcheck.formats.style import Style
+from btfcheck.lint.policy import exit_code
 from btfcheck.model import Location, Outcome, Report, Severity, Status
 
 PLAIN = Style(False)
@@ -81,14 +82,24 @@ def test_any_report_is_junit(report: Report) -> None:
     assert len(cases) == len(report.outcomes) == int(root.attrib["tests"])
     found = {tag: len(root.findall(f".//testcase/{tag}")) for tag in ("failure", "error", "skipped")}
     assert found["failure"] == int(root.attrib["failures"])
-    assert found["error"] == report.count(Status.UNKNOWN) + report.count(Status.ERROR) == int(root.attrib["errors"])
-    assert found["skipped"] == report.count(Status.SKIP) == int(root[0].attrib["skipped"])
+    assert found["error"] == int(root.attrib["errors"])
+    assert found["skipped"] == int(root[0].attrib["skipped"])
+    assert sum(found.values()) >= len(report.outcomes) - report.count(Status.OK) - report.count(Status.FINDING)
+    assert bool(found["failure"] or found["error"]) == (exit_code(report, report.fail_on) in (1, 3))
 
 
 @pytest.mark.parametrize(("fail_on", "failures"), [("error", 0), ("warning", 1), ("note", 1), ("never", 0)])
 def test_junit_fails_as_the_exit_code_does(fail_on: str, failures: int) -> None:
     report = Report("gate", [ONE._replace(severity=Severity.WARNING)], fail_on=fail_on)
     assert f'failures="{failures}"' in junit.render(report, 0, PLAIN)
+
+
+@pytest.mark.parametrize(("severity", "allow", "tag"), [("error", False, "error"), ("note", False, "skipped"),
+                                                        ("error", True, "skipped")])  # fmt: skip
+def test_junit_errs_as_the_exit_code_does(severity: str, allow: bool, tag: str) -> None:
+    report = Report("gate", [ONE._replace(status=Status.UNKNOWN, severity=Severity(severity))])
+    report.allow_unknown = allow
+    assert f"<{tag} " in junit.render(report, 0, PLAIN)
 
 
 @given(reports)

@@ -29,7 +29,8 @@ ROOT = os.geteuid() == 0
 class Run:
     """A running gate over `modules` modules, each encoded by a pahole that does this; "" encodes none."""
 
-    def __init__(self, folder: Path, jobs: int, does: str = "hangs", modules: int = 3) -> None:
+    def __init__(self, folder: Path, jobs: int, does: str = "hangs", modules: int = 3,
+                 more: tuple[str, ...] = ()) -> None:  # fmt: skip
         self.folder, self.mark = folder, f"BTFCHECK_TEST_MARK={folder}"
         self.build = fresh(folder / "build", modules)
         self.tmp = folder / "tmp"
@@ -40,7 +41,7 @@ class Run:
             sys.executable, "-m", "btfcheck", "gate", str(self.build.folder),
             *(["--encode", "--pahole", made.pahole] if does else ["--no-probe"]),
             "-j", str(jobs), "--cache", str(folder / "cache"), "--keep", str(folder / "keep"),
-            "--output", f"json:{self.report}",
+            "--output", f"json:{self.report}", *more,
         ]  # fmt: skip
         self.environment = {**os.environ, "BTFCHECK_TEST_MARK": str(folder), "TMPDIR": str(self.tmp)}
         self.process = self.start()
@@ -110,6 +111,20 @@ def test_a_killed_worker(tmp_path: Path) -> None:
     _, error = run.process.communicate(timeout=30)
     assert run.process.returncode == 3, error
     assert b"a worker process was ended from outside" in error
+    run.nothing_runs()
+    run.nothing_half()
+    assert list(run.tmp.iterdir()) == []
+
+
+@pytest.mark.accept
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_killed_run_on_dask(number: signal.Signals, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="extra btfcheck[dask] is not installed")
+    run = Run(tmp_path, 2, more=("--executor", "dask:"))
+    run.wait_for_pahole(3)  # the cluster's own, and two
+    run.process.send_signal(number)
+    _, error = run.process.communicate(timeout=60)
+    assert (run.process.returncode, error) == (130, b"btfcheck: interrupted\n")
     run.nothing_runs()
     run.nothing_half()
     assert list(run.tmp.iterdir()) == []

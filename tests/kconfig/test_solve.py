@@ -126,11 +126,11 @@ def _edit(move: Move, model: set[int]) -> Edit:
 # The search finds the smallest, all of them.
 
 
-def moves(kconf: tree.Tree, goals: Mapping[str, str]) -> list[Edit]:
+def moves(kconf: tree.Tree, goals: Mapping[str, str], values: Mapping[str, str | None]) -> list[Edit]:
     """Every single change that is no last resort."""
     found = [Edit(s.name, w) for s in settable(kconf) if s.name not in goals
              for w in (("y",) if s.choice else "nmy" if s.orig_type is kl.TRISTATE else "ny")]  # fmt: skip
-    found += [Edit("PAHOLE_VERSION", n, True) for n in ("116", "124")]
+    found += [Edit("PAHOLE_VERSION", n, True) for n in ("116", "124") if int(n) > int(values["PAHOLE_VERSION"] or 0)]
     found += [Edit(n, "y", True) for n in ("CC_BAD", "CC_GOOD") if n in kconf.leaves]
     return [*found, Edit("RANGED", "101")]
 
@@ -141,7 +141,7 @@ def tried(trial: Trial, goals: Mapping[str, str], size: int) -> set[frozenset[Ed
     good = set()
     base = trial.values
     syms = trial.kconf.syms  # of a choice several members may be said to be y: then it is a change to say but one
-    real = [e for e in moves(trial.kconf, goals) if base.get(e.name) != e.value or syms[e.name].choice]
+    real = [e for e in moves(trial.kconf, goals, base) if base.get(e.name) != e.value or syms[e.name].choice]
     for some in combinations(real, size):
         names = {trial.kconf.syms[e.name].choice or e.name for e in some}
         taken = {trial.kconf.syms[g].choice for g, v in goals.items() if v == "y"} - {None}
@@ -168,7 +168,7 @@ def test_no_smallest_way_is_missing_and_none_is_wrong(kconf: tree.Tree, seed: in
     trial = Trial(kconf, values, True)
     trial.aim(goals)
     assert all(trial.holds(way.modelled) for way in granted)
-    last = [e for way in granted for e in way.modelled if e.lowers or (e.value == "n" and e.tool)]
+    last = [e for way in granted for e in way.edits if e.lowers]
     sizes = {len(way.edits) for way in granted} or {3}
     for size in range(min(min(sizes), 2) + 1):
         expected = without_numbers(tried(trial, goals, size))
@@ -292,3 +292,16 @@ def test_every_way_out_is_right_by_the_kernels_own_conf(root: str) -> None:
     script = Path(__file__).parents[1] / "proposals-oracle"
     done = subprocess.run([sys.executable, str(script), root, "--configs", "2"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_of_many_goals_those_that_clash(newest: tree.Tree) -> None:
+    others = "CRYPTO STRICT 64BIT MODULES USB USB_GADGET"
+    (clash,) = ask(newest, f"RUST DEBUG_INFO_BTF LTO_CLANG_THIN {others}").clashes
+    assert clash.goals == ("DEBUG_INFO_BTF", "LTO_CLANG_THIN", "RUST")
+
+
+def test_a_symbol_that_nobody_knows_is_given_up(newest: tree.Tree) -> None:
+    found = ask(newest, "NO_SUCH BIG", RANGED="16")
+    assert [(w.given_up, {e.name: e.value for e in w.edits}) for w in found.ways] == [(("NO_SUCH",), {"RANGED": "101"})]
+    assert not found.clashes
+    assert not found.unknown

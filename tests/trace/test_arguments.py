@@ -112,6 +112,33 @@ def test_unions_are_traced_from_6_18_on() -> None:
     assert [len(settle(found, taken, X86_64, parse(line)).wrong) for line in ("6.12", "6.18")] == [0, 1]
 
 
+@pytest.mark.parametrize(("members", "x86", "arm"), [
+    ("f:0", "in vector registers", "in vector registers"),
+    ("f:0 i:0", None, None),  # a whole number in the same word decides
+    ("d:0 l:8", "in vector registers", None),
+    ("l:0 d:8", "in vector registers", None),
+    ("f:0 f:4 l:8", "in vector registers", None),
+    ("f:0 i:4 l:8", None, None),
+])
+def test_floating_point(members: str, x86: str | None, arm: str | None) -> None:
+    """As gcc and clang pass such a struct: by words on x86-64, as a whole on arm64."""
+    types = {"f": ("float", 4, 4), "d": ("double", 8, 4), "i": ("int", 4, 5), "l": ("long", 8, 5)}
+    units = 'unit C "a.c"\n'
+    for key, (name, width, code) in types.items():
+        units += f'  base_type "{name}" byte_size={width} encoding={code} as {key}\n'
+    size = 16 if "8" in members else 8 if "4" in members else 4
+    units += f'  structure_type "odd" byte_size={size}\n'
+    for word in members.split():
+        key, at = word.split(":")
+        units += f'    member "m{at}" type=@{key} data_member_location={at}\n'
+    blob = btf([["struct", "odd", str(size), "m:int@0"], ["func", "fill", "it:odd"]])
+    found = check(blob, rules_for(parse("6.12")), "vmlinux").btf
+    assert found is not None
+    taken = census(Debug(Image(build(units))))
+    for machine, where in ((X86_64, x86), (ARM64, arm)):
+        assert wrong(settle(found, taken, machine, parse("7.2"))) == ({"fill": (1, where)} if where else {})
+
+
 def test_types_that_fan_out_end() -> None:
     text = 'unit C "a.c"\n  structure_type "s0" byte_size=0 as s0\n'
     for i in range(1, 60):

@@ -157,7 +157,7 @@ def test_every_function_that_pahole_leaves_out(version: int, explained: float) -
     import os
 
     from btfcheck.dwarf.census import FUNC as FUNCTION
-    from btfcheck.dwarf.find import FUNCTIONS, find
+    from btfcheck.dwarf.find import FUNCTIONS, Found, find
     from btfcheck.gate import encode
     from btfcheck.gate.subject import Subject
     from btfcheck.release import parse as release
@@ -183,12 +183,15 @@ def test_every_function_that_pahole_leaves_out(version: int, explained: float) -
     found = types_of(made.btf)
     have = {name for kind, name in names(found) if kind == FUNCTION}
     ground = Ground(subject.debug, found, symbols=subject.symbols, machine=subject.image.machine)
-    census = subject.census
+    census = subject.census()
     assert census is not None
     missing = {n for k, n in census.c if k == FUNCTION and n in subject.symbols and n not in have}
     right = wrong = 0
+    hits: dict[str, list[Found]] = {}
+    for hit in find(subject.debug, missing, FUNCTIONS):
+        hits.setdefault(hit.name, []).append(hit)
     for name in sorted(missing):
-        gathered = gather(ground, find(subject.debug, [name], FUNCTIONS))
+        gathered = gather(ground, hits[name])
         key = FUNCTION, name
         one = of_function(ground, key, gathered.definitions.get(key, ()), 0, gathered.hits.get(key, ()), (), (version,))
         ids = {r.id for r in one.reasons}

@@ -71,6 +71,14 @@ def test_a_rust_type_in_a_c_unit() -> None:
     assert reasons(silent) == [("L3t", "proven")]
 
 
+def test_a_type_inside_of_a_function_is_c_s() -> None:
+    """Also in a unit that holds Rust."""
+    local = '  subprogram "probe" low_pc=0x1000\n    structure_type "private" byte_size=4\n'
+    one = answer("private", LEAKED + local, "struct private 4")
+    assert (one.state, reasons(one)) == (IN_BTF, [("defined-in-c", "proven")])
+    assert one.definitions[0].path == "probe::private"
+
+
 def test_a_rust_function_in_a_c_unit() -> None:
     units = C + '  namespace "klib"\n    subprogram "rust_assoc" low_pc=0x1000\n'
     assert reasons(answer("rust_assoc", units, "func rust_assoc", "rust_assoc")) == [("L3f", "proven")]
@@ -137,6 +145,11 @@ def test_a_member_that_became_void() -> None:
         assert [(r.id, r.certainty) for r in member.reasons] == [("L2", "proven")]
     kept = answer("hooks", MERGED + HOOKS, "struct hooks 8 hook:int")
     assert "this BTF has it" in kept.reasons[1].text
+    # Units that are not merged: pahole up to 1.31 puts some earlier type there.
+    assert reasons(answer("hooks", "file note=0\n" + HOOKS, "struct hooks 8 hook:int"))[1] == ("L2", "likely")
+    blob = Blob()
+    blob.struct("hooks", 8, [("hook", 0, 0)])
+    assert "the kernel refuses that" in answer("hooks", MERGED + HOOKS, blob.bytes()).reasons[1].text
     without = asked("hook", HOOKS)
     assert [(m.of, m.btf, m.dwarf) for m in without.members] == [("hooks", "", "void (*hook)(void)")]
 
@@ -329,3 +342,14 @@ def test_the_thinlto_kernel(shared: Path) -> None:
         assert (one.state, reasons(one)) == (LEFT_OUT, [("rust-excluded", "proven")])
         (one,) = trace(Ground(debug, good), "vfs_open", "function").answers
         assert one.state == IN_BTF
+
+
+def test_references_in_circles_end() -> None:
+    units = (
+        'unit Rust "l.rs"\n  subprogram linkage_name="_RNvC1a1f" specification=@b low_pc=0x10 as a\n'
+        "  subprogram specification=@a as b\n"
+        'unit C "main.c"\n  structure_type "s" byte_size=8\n    member "m" type=@p data_member_location=0\n'
+        "  pointer_type type=@q as p\n  const_type type=@p as q\n"
+    )
+    assert asked("_RNvC1a1f", units).answers[0].kind == "function"
+    assert "..." in asked("s.m", units).members[0].dwarf
