@@ -17,8 +17,8 @@ _ALL = (*_X86, *_ARM64, *_RISCV)
 
 # (options of one test, architectures, the first clang, the first gcc); versions as Kconfig counts them.
 OPTIONS: tuple[tuple[str, tuple[str, ...], int, int], ...] = (
-    ("-fsanitize=kcfi", (*_X86, *_ARM64), 160000, NEVER),
-    ("-fsanitize=kcfi", _RISCV, 170000, NEVER),
+    ("-fsanitize=kcfi", _ALL, 160000, NEVER),
+    ("-fsanitize=shadow-call-stack", _RISCV, 170000, NEVER),
     ("-fsanitize=kcfi -fsanitize-cfi-icall-experimental-normalize-integers", _ALL, 170000, NEVER),
     ("-frandomize-layout-seed-file=/dev/null", _ALL, 150000, NEVER),
     ("-mharden-sls=all", _X86, 150000, 120100),

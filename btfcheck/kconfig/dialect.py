@@ -266,9 +266,13 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     that gives it that value. `instead_of_lto` names what the release offers beside LTO.
     `wrote`: the .config that is judged was written by this release; only then does a symbol
     without a prompt that it does not name tell anything about the tools.
+    `srcarch` is the directory under arch/, "" where that is not known; `line` the first two numbers of
+    the release, for a text that is not all there is.
     """
 
     origin = Origin()
+    srcarch = ""
+    line: tuple[int, int] | None = None
     leaves: Set[str] = frozenset()
     toolchain: Set[str] = frozenset()
     settable: Set[str] = frozenset()

@@ -41,11 +41,14 @@ BASE: Mapping[str, str] = {
     "RANDSTRUCT_NONE": "y", "KASAN": "n", "KCOV": "n", "GCOV_KERNEL": "n", "CFI_CLANG": "n", "CFI": "n",
     "MITIGATION_CALL_DEPTH_TRACKING": "n", "SHADOW_CALL_STACK": "n",
 }  # fmt: skip
-# What the built-in tables do not work out: the architecture's own, on x86-64.
-_ARCH = {
-    "X86_64": "y", "64BIT": "y", "ARCH_SUPPORTS_LTO_CLANG": "y", "ARCH_SUPPORTS_LTO_CLANG_THIN": "y",
-    "HAVE_RUST": "y", "HAVE_ASM_MODVERSIONS": "y", "DEBUG_INFO": "y", "RUSTC_LLVM_MAJOR_VERSION": "22",
+# What the built-in tables do not work out.
+_ARCH: Mapping[str, str] = {
+    "64BIT": "y", "HAVE_RUST": "y", "HAVE_ASM_MODVERSIONS": "y", "DEBUG_INFO": "y", "RUSTC_LLVM_MAJOR_VERSION": "22",
     "AS_HAS_NON_CONST_LEB128": "y", "AS_HAS_NON_CONST_ULEB128": "y", "$(shell,expr $(cc-version) / 10000)": "22",
+}  # fmt: skip
+# The variant of other architectures that has Rust.
+VARIANT: Mapping[str, str] = {
+    "CPU_LITTLE_ENDIAN": "y", "CMODEL_MEDANY": "y", "PPC64": "y", "CPU_32v7": "y", "EXPOLINE": "n",
 }  # fmt: skip
 _REACH = 6  # links from a clause to what the combination says; real ones are 4
 
@@ -147,7 +150,7 @@ def as_facts(tool: str, version: str) -> dict[str, str]:
 
 def assumptions(kconf: KernelKconfig, axes: Mapping[str, Sequence[str]], tools: Mapping[str, str]) -> list[str]:
     """What the cells take for granted, as NAME=VALUE."""
-    taken = {**SUFFICIENT, **tools, **{n: v for n, v in BASE.items() if _defined(kconf, n)}}
+    taken = {**SUFFICIENT, **tools, **{n: v for n, v in {**BASE, **VARIANT}.items() if _defined(kconf, n)}}
     told = {n for axis in axes for n in _TOOLS.get(axis, (axis,))}
     if "rustc" in axes or "bindgen" in axes:
         told.add("RUST_IS_AVAILABLE")  # then their versions decide it
@@ -184,7 +187,7 @@ def _safety(kconf: KernelKconfig, at: Mapping[str, str]) -> tuple[str, str]:
     found = safety(
         rust=at["RUST"] == "y", btf=at["DEBUG_INFO_BTF"] == "y", lto=at["LTO"], versions=at["MODVERSIONS"],
         pahole=int(number("pahole", at["pahole"])), excludes=_defined(kconf, "PAHOLE_HAS_LANG_EXCLUDE"),
-        x86="X86" in kconf.syms,
+        x86=kconf.srcarch in ("x86", ""),
     )  # fmt: skip
     return found.safe, found.why
 
@@ -194,13 +197,25 @@ def _quote(item: Clause) -> str:
     return f"{place}: {item.text}"
 
 
+_LTO_FIRST = {"x86": (6, 1), "arm64": (6, 1), "um": (6, 12), "riscv": (6, 12), "loongarch": (6, 12)}
+
+
+def _of_arch(kconf: KernelKconfig) -> dict[str, str | None]:
+    """What an architecture selects; None where no tree tells: three took up LTO between 6.1 and 6.12."""
+    first = _LTO_FIRST.get(kconf.srcarch or "x86")
+    line = kconf.line or first
+    lto = "n" if first is None or line == (6, 1) != first else "y" if line is None or line >= first else None
+    x86 = {"X86_64": "y"} if kconf.srcarch in ("x86", "um", "") else {}
+    return {**x86, "ARCH_SUPPORTS_LTO_CLANG": lto, "ARCH_SUPPORTS_LTO_CLANG_THIN": lto}
+
+
 class _Board:
     """A Kconfig object on which combinations are set, one after another."""
 
     def __init__(self, kconf: KernelKconfig, tools: Mapping[str, str]) -> None:
         self.kconf = kconf
         values: dict[str, str | None] = {n: "y" for n in kconf.leaves if n.startswith("$(")}
-        values |= {**kconf.measured, **_ARCH, **BASE, **tools}
+        values |= {**kconf.measured, **_of_arch(kconf), **_ARCH, **VARIANT, **BASE, **tools}
         self.values = {n: v for n, v in values.items() if n in kconf.syms}
         self.state = State(kconf, self.values)
         self.set: set[str] = set()

@@ -347,6 +347,8 @@ class BuiltIn(KernelKconfig):
     def __init__(self, model: Model) -> None:
         data = history()
         self.model = model
+        self.srcarch = model.arch
+        self.line = parse(model.release).line
         self.macros: dict[str, str] = {}
         self.answers: dict[str, str] = {}  # symbols that a tool answers -> the line that asks it
         self._leaves: set[str] = set()

@@ -26,8 +26,8 @@ TREES = [t for t in os.environ.get("BTFCHECK_TREES", "").split(":") if t]
 Key = tuple[str, str, str, str]
 
 
-def one(release: str) -> KernelKconfig:
-    (model,) = tables.models(release, "x86_64")
+def one(release: str, arch: str = "x86_64") -> KernelKconfig:
+    (model,) = tables.models(release, arch)
     return model.load()
 
 
@@ -221,16 +221,50 @@ def test_what_is_safe(change: dict[str, object], safe: str) -> None:
     assert safety(**{**BUILT, **change}).safe == safe  # type: ignore[arg-type]
 
 
+ARCHES = ("x86_64", "arm64", "riscv", "loongarch", "s390", "powerpc", "arm", "um")
+
+
 @pytest.mark.accept
+@pytest.mark.parametrize("arch", ARCHES)
 @pytest.mark.parametrize("root", TREES)
-def test_tree_and_table_agree(root: str) -> None:
+def test_tree_and_table_agree(root: str, arch: str) -> None:
     """Every cell, and every clause but for its line."""
-    kconf = open_tree(root, {"LLVM": "1"}, "x86", facts=SUFFICIENT)
+    kconf = open_tree(root, {"LLVM": "1", "ARCH": arch}, facts=SUFFICIENT)
     whole = lines(kconf)
-    table = lines(one(kconf.environment["KERNELVERSION"].partition("-")[0]))
+    table = lines(one(kconf.environment["KERNELVERSION"].partition("-")[0], arch))
     assert whole.keys() == table.keys()
     for key, cells in whole.items():
         for mine, other in zip(cells, table[key], strict=True):
             texts = {t.partition(": ")[2] for t in mine.blocked_by}
-            assert (mine.allowed, texts) == (other.allowed, {t.partition(": ")[2] for t in other.blocked_by})
+            assert (mine.allowed, mine.safe) == (other.allowed, other.safe)
+            assert texts == {t.partition(": ")[2] for t in other.blocked_by}
             assert all(":" in t.partition(" ")[0] and Path(root, t.split(":")[0]).exists() for t in mine.blocked_by)
+
+
+@pytest.mark.parametrize(
+    ("arch", "first"),
+    [("x86_64", "6.1"), ("um", "6.3.8"), ("loongarch", "6.8.1"), ("arm64", "6.9.3"), ("riscv", "6.10"),
+     ("arm", "6.18.2"), ("s390", "7.2.13"), ("powerpc", "7.3.4")],
+)  # fmt: skip
+def test_the_first_release_with_rust_by_architecture(arch: str, first: str) -> None:
+    """As `select HAVE_RUST` came into arch/*/Kconfig."""
+    axes = {"RUST": ("y",), "DEBUG_INFO_BTF": ("n",), "MODVERSIONS": ("off",)}
+    granted = [r for r in RELEASES if next(iter(matrix.cells(one(r, arch), axes, kernel=r))).allowed]
+    assert granted[0] == first
+
+
+def test_what_spoils_btf_on_x86_alone_is_safe_elsewhere() -> None:
+    axes = {"RUST": ("n",), "DEBUG_INFO_BTF": ("y",), "LTO": ("none",), "MODVERSIONS": ("gendwarfksyms",)}
+    found = {arch: next(iter(matrix.cells(one("7.3.4", arch), {**axes, "pahole": ("1.28",)}, kernel="k"))).safe
+             for arch in ("x86_64", "arm64")}  # fmt: skip
+    assert found == {"x86_64": "no", "arm64": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("arch", "release", "allowed"),
+    [("s390", "7.3.4", False), ("arm", "6.12.117", False), ("riscv", "6.1.192", False), ("riscv", "6.6.93", None),
+     ("riscv", "6.12.117", True), ("arm64", "6.1.192", True), ("um", "7.3.4", True)],
+)  # fmt: skip
+def test_lto_by_architecture(arch: str, release: str, allowed: bool | None) -> None:
+    (cell,) = matrix.cells(one(release, arch), {"LTO": ("thin",)}, kernel="k")
+    assert cell.allowed is allowed
