@@ -24,6 +24,9 @@ from btfcheck.model import InputError, UsageError
 _PR_SET_PDEATHSIG = 1
 _SILENT = 100  # above every level of logging
 _ENDED = 128 + signal.SIGTERM
+_GRACE = 5  # s that a worker gets for cleaning up
+
+_busy = False  # in a worker: in a task
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -40,7 +43,11 @@ def _tied(parent: int) -> None:
 
 
 def _leave(number: int, frame: object) -> None:  # noqa: ARG001
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the program's end sends another, which must not stop the cleaning
+    """Out of a task by an exception, so that it cleans up; where that is swallowed (in a destructor), without."""
+    if not _busy or number == signal.SIGALRM:
+        os._exit(_ENDED)
+    signal.signal(signal.SIGALRM, _leave)
+    signal.alarm(_GRACE)
     raise SystemExit(_ENDED)
 
 
@@ -56,10 +63,14 @@ class _Local(ProcessPoolExecutor):
 
 def _work(fn: Callable[..., Result], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
     """In a worker, which would take the next task where only this one was ended."""
+    global _busy
+    _busy = True
     try:
         return fn(*args, **kwargs)
     except (KeyboardInterrupt, SystemExit):
         os._exit(_ENDED)
+    finally:
+        _busy = False
 
 
 @contextmanager
