@@ -31,6 +31,8 @@ OPTIONS: tuple[tuple[str, tuple[str, ...], int, int], ...] = (
     ("-fsanitize=thread -mllvm -tsan-distinguish-volatile=1", (*_X86, *_ARM64), 110000, NEVER),
     ("-fsanitize=thread --param tsan-distinguish-volatile=1", (*_X86, *_ARM64), NEVER, 110100),
     ("-fsanitize=shadow-call-stack -ffixed-x18", _ARM64, 70000, 120100),
+    ("-m64 -D__SIZEOF_INT128__=0", _X86, NEVER, NEVER),  # refused, as it is built in
+    ("-D__SIZEOF_INT128__=0", (*_ARM64, *_RISCV), NEVER, NEVER),
     ("-fmin-function-alignment=8", _ALL, NEVER, 140100),
 )
 _TEST = re.compile(r" -Werror (.*?) -c -x c /dev/null -o ")
