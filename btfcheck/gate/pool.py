@@ -46,6 +46,7 @@ def _leave(number: int, frame: object) -> None:  # noqa: ARG001
     """Out of a task by an exception, so that it cleans up; where that is swallowed (in a destructor), without."""
     if not _busy or number == signal.SIGALRM:
         os._exit(_ENDED)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the second, when the program ends, must not break into that
     signal.signal(signal.SIGALRM, _leave)
     signal.alarm(_GRACE)
     raise SystemExit(_ENDED)
