@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 from btfcheck.btf import source
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.verify import VMLINUX, check
-from btfcheck.commands import encode as encoding
 from btfcheck.commands import split_variables
-from btfcheck.commands.examination import Task, examine, fixes
+from btfcheck.commands.arguments import add_limits
 from btfcheck.formats.style import printable
 from btfcheck.gate.cache import Cache, Found
+from btfcheck.gate.examine import Task, examine, fixes
 from btfcheck.gate.places import Kernel, Place, debug_vmlinux, find_config, kernel, locate
 from btfcheck.gate.pool import each, executor
 from btfcheck.gate.stale import is_build, staleness
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="look for separate debug files below DIR too (repeatable)")
     parser.add_argument("--show-policy", action="store_true",
                         help="print what decides over the exit code and where that comes from, and judge nothing")
-    encoding.add_limits(parser)
+    add_limits(parser)
 
 
 # -- the whole build --------------------------------------------------------------------------------------------

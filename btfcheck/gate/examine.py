@@ -13,7 +13,6 @@ from btfcheck.btf.outcomes import Judged, Kernel
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
-from btfcheck.commands import encode as encoding
 from btfcheck.dwarf.judge import NO_PAHOLE
 from btfcheck.dwarf.leaks import scan
 from btfcheck.gate import differences, judge
@@ -21,6 +20,7 @@ from btfcheck.gate.cache import Found
 from btfcheck.gate.judge import About
 from btfcheck.gate.scanned import Against, file_data
 from btfcheck.gate.subject import Subject
+from btfcheck.gate.work import Work
 from btfcheck.image import debug_file_candidates, open_image
 from btfcheck.model import InputError, Outcome, Report, Severity, Status
 from btfcheck.release import Release
@@ -229,7 +229,7 @@ class _Examination:
             return  # no base to encode on
         base = task.debug or task.base or None  # pahole reads no boot image
         args = argparse.Namespace(**{**vars(self.args), "kernel": task.release, "base": base if task.base else None})
-        work = encoding.Work(args, dict(task.variables), subject)
+        work = Work(args, dict(task.variables), subject)
         report = Report("gate", data={"encodings": []})
         for command in task.paholes:
             work.encode(command, report)
