@@ -205,6 +205,11 @@ _VALID = {kl.INT: re.compile(r"-?(0|[1-9][0-9]*)"), kl.HEX: re.compile(r"(0[xX])
 _LONG = 1 << 63
 
 
+def _indent(line: str) -> int:
+    expanded = line.expandtabs()
+    return len(expanded) - len(expanded.lstrip())
+
+
 def _base(end: Any, symbol: KernelSymbol) -> int:
     return int(end.orig_type if end.orig_type in _BASES else symbol.orig_type)
 
@@ -335,6 +340,26 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             if self._parsing_kconfigs:
                 self.syms[name] = symbol
         return symbol
+
+    def _parse_help(self, node: Any) -> None:
+        """Passed over: nothing here reads help texts, which are half of a tree's lines."""
+        readline = self._readline
+        line = " "
+        while line.isspace():
+            line = readline()
+            self.linenr += 1
+        text = line.lstrip()
+        margin = line[: len(line) - len(text)]
+        if not margin:
+            self._empty_help(node, line)
+            return
+        width = len(margin.expandtabs())
+        while line.startswith(margin) or line.isspace() or _indent(line) >= width:
+            line = readline()
+            self.linenr += 1
+        node.help = ""
+        if line:
+            self._line_after_help(line)
 
     def _tokenize(self, s: str) -> Any:
         word = s.strip()
