@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from btfcheck.dwarf.judge import NO_PAHOLE
 from btfcheck.gate.judge import FIRST, About
 from btfcheck.model import Outcome, Severity, Status
 from btfcheck.trace.arguments import Arguments
@@ -19,7 +20,6 @@ _LISTS: tuple[tuple[str, str, Severity, str], ...] = (
     ("BTF513", "untraced", Severity.NOTE, "{n} names in the BTF are defined by no unit of the debug information"),
 )  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_.][A-Za-z0-9_.]*\Z")  # as the kernel sees it
-_OF_PAHOLE = ("BTF300", "BTF301", "BTF302", "BTF304", "BTF308")  # harm or none, as its version has it
 _NEEDS_ALL = ("BTF508", "BTF509", "BTF510", "BTF513")  # what a unit that cannot be read leaves open
 
 
@@ -74,16 +74,19 @@ def settled(outcomes: Sequence[Outcome], found: Comparison) -> list[Outcome]:
     units."""
     clean = not (found.rust or found.clashes or found.lost_types or found.void)
     sound = "the BTF in the file has nothing of Rust's, and no type of C is lost"
-    answers = dict.fromkeys(_OF_PAHOLE, (clean, sound)) | {
+    answers = {
         "BTF404": (not found.unmatched, f"each layout of these names is a type of its own in C: "
                    f"{', '.join(_first(found.several))}" if found.several else "answered by BTF508 and BTF509"),
         "BTF408": (not found.arguments.open, "answered by BTF522, from the debug information"),
     }
     result = []
     for outcome in outcomes:
-        answered, why = answers.get(outcome.rule, (False, ""))
-        open_status = Status.UNKNOWN if outcome.rule in _OF_PAHOLE else Status.FINDING
-        if answered and not found.problems and outcome.status is open_status:
+        answered, why = False, ""
+        if outcome.status is Status.FINDING:
+            answered, why = answers.get(outcome.rule, (False, ""))
+        elif outcome.status is Status.UNKNOWN and outcome.missing == (NO_PAHOLE,):
+            answered, why = clean, sound
+        if answered and not found.problems:
             outcome = outcome._replace(status=Status.OK, message=why, notes=(), locations=(), missing=())
         result.append(outcome)
     return result

@@ -13,7 +13,6 @@ from btfcheck.btf.outcomes import Judged, Kernel
 from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
-from btfcheck.dwarf.judge import NO_PAHOLE
 from btfcheck.dwarf.leaks import scan
 from btfcheck.gate import differences, judge
 from btfcheck.gate.cache import Found
@@ -215,8 +214,6 @@ class _Examination:
             return
         self.compared = True
         self.outcomes = differences.settled(self.outcomes, found)
-        if not (found.rust or found.clashes or found.void or found.lost_types or found.problems):
-            self.outcomes = [_settled(outcome) for outcome in self.outcomes]
         self.outcomes += differences.of_comparison(about, found)
         self.encodings.append(judge.data(task.path, about, None, checked.verdict, found))
 
@@ -235,14 +232,6 @@ class _Examination:
             work.encode(command, report)
         self.outcomes += report.outcomes
         self.encodings += report.data["encodings"]
-
-
-def _settled(outcome: Outcome) -> Outcome:
-    """What only the pahole would tell that encodes it, when what it made is at hand and sound."""
-    if outcome.status is Status.UNKNOWN and outcome.missing == (NO_PAHOLE,):
-        message = "whatever encoded it: the BTF in the file has nothing of Rust's, and all of C's types"
-        return outcome._replace(status=Status.OK, message=message, notes=(), missing=())
-    return outcome
 
 
 def _build_id(path: str) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import pytest
 
+from btfcheck.dwarf.judge import NO_PAHOLE
 from btfcheck.gate.differences import settled
 from btfcheck.model import Outcome, Severity, Status
 from btfcheck.trace.compare import Comparison
 
-OPEN = Outcome("BTF300", Status.UNKNOWN, Severity.ERROR, "vmlinux", "Rust units: 6", missing=("pahole's version",))
+OPEN = Outcome("BTF300", Status.UNKNOWN, Severity.ERROR, "vmlinux", "Rust units: 6", missing=(NO_PAHOLE,))
 
 
 def test_what_a_pahole_of_unknown_version_made_of_rust_units_is_seen_in_its_btf() -> None:
