@@ -14,7 +14,7 @@ from btfcheck.dwarf.constants import AT, FORM, TAG
 from btfcheck.dwarf.units import Debug, Info, Unit, Value
 from btfcheck.dwarf.walk import skip_entry
 
-_LOCAL = frozenset(FORM[n] for n in ("ref1", "ref2", "ref4", "ref8", "ref_udata"))
+LOCAL = frozenset(FORM[n] for n in ("ref1", "ref2", "ref4", "ref8", "ref_udata"))
 _ORIGINS = (AT["abstract_origin"], AT["specification"])
 _DEEP = 32  # origins of origins
 _PIECES = 1 << 10, 1 << 14  # bytes
@@ -55,7 +55,7 @@ def children(place: Place) -> list[tuple[int, Place]]:
 
 def nameless_parameters(place: Place) -> bool:
     """Has a function a parameter without a name? pahole leaves such functions out. Raises DwarfError."""
-    wanted = (AT["name"], AT["abstract_origin"], AT["specification"])
+    wanted = (AT["name"], *_ORIGINS)
     return any(tag == TAG["formal_parameter"] and not any(a in entry(child) for a in wanted)
                for tag, child in children(place))
 
@@ -112,7 +112,7 @@ class References:
         if value is None or not isinstance(value.raw, int):
             return None
         unit = place.unit
-        if value.form in _LOCAL:
+        if value.form in LOCAL:
             offset = unit.offset + value.raw
             return Place(unit, offset) if unit.die <= offset < unit.end else None
         if value.form == FORM["ref_addr"]:

@@ -7,17 +7,15 @@ Every reference may lead anywhere: into another unit, into a circle, out of the 
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from btfcheck.dwarf.abbrev import DwarfError, leb
 from btfcheck.dwarf.constants import AT, FORM, TAG, tag_name
-from btfcheck.dwarf.entries import Place, children
+from btfcheck.dwarf.entries import LOCAL, Place, References, children, number
 from btfcheck.dwarf.lines import file_table
 from btfcheck.dwarf.units import Debug, Unit, Value
 
-LOCAL = frozenset(FORM[n] for n in ("ref1", "ref2", "ref4", "ref8", "ref_udata"))
 _DEEP = 24  # pointers to pointers; prototypes count more
 _PROTO = 6
 _MOST_PARAMETERS = 64
@@ -43,10 +41,7 @@ class Entry(NamedTuple):
 
     def number(self, attribute: int) -> int | None:
         """A numeric attribute; None for none, and for an expression."""
-        value = self.values.get(attribute)
-        if value is None or not isinstance(value.raw, int):
-            return None
-        return 1 if value.form == FORM["flag_present"] else value.raw
+        return number(self.values, attribute)
 
     def name(self, *attributes: str) -> str:
         """DW_AT_name, or the first of these attributes that it has; "" without any."""
@@ -60,17 +55,8 @@ class Reader:
     """Entries of one file by offset and by reference. Its methods raise DwarfError for what cannot be decoded."""
 
     def __init__(self, debug: Debug) -> None:
-        self._units = {id(info): [u for u in debug.units if u.info is info] for info in debug.infos}
-        self._starts = {key: [u.offset for u in units] for key, units in self._units.items()}
+        self._references = References(debug)
         self._files: dict[tuple[int, int], list[str]] = {}
-
-    def unit_at(self, unit: Unit, offset: int) -> Unit | None:
-        """The unit of the same section in which an offset lies."""
-        units = self._units.get(id(unit.info), [])
-        index = bisect_right(self._starts.get(id(unit.info), []), offset) - 1
-        if index < 0 or offset >= units[index].end or units[index].problem:
-            return None
-        return units[index]
 
     def entry(self, unit: Unit, offset: int) -> Entry:
         assert unit.table is not None
@@ -84,19 +70,10 @@ class Reader:
     def target(self, entry: Entry, attribute: int = AT["type"]) -> Entry | None:
         """What an attribute refers to; None without it and where it leads out of the file."""
         value = entry.values.get(attribute)
-        if value is None or not isinstance(value.raw, int):
+        if value is None or (value.form not in LOCAL and value.form != FORM["ref_addr"]):
             return None
-        unit: Unit | None = entry.unit
-        if value.form in LOCAL:
-            offset = entry.unit.offset + value.raw
-        elif value.form == FORM["ref_addr"]:
-            offset = entry.unit.info.relocated(value, entry.unit)
-            unit = self.unit_at(entry.unit, offset)
-        else:
-            return None
-        if unit is None or not unit.die <= offset < unit.end:
-            return None
-        return self.entry(unit, offset)
+        found = self._references.target(Place(entry.unit, entry.offset), value)
+        return self.entry(found.unit, found.offset) if found and not found.unit.problem else None
 
     def children(self, entry: Entry, tags: frozenset[int]) -> Iterator[Entry]:
         """The direct children that have one of the tags."""

@@ -10,11 +10,11 @@ import struct
 from functools import cached_property
 
 from btfcheck.dwarf.abbrev import DwarfError, Shape
-from btfcheck.dwarf.constants import AT, FORM
+from btfcheck.dwarf.constants import AT
+from btfcheck.dwarf.entries import LOCAL
 from btfcheck.dwarf.units import Unit, Value
 from btfcheck.dwarf.walk import skip_entry
 
-_LOCAL = frozenset(FORM[n] for n in ("ref1", "ref2", "ref4", "ref8", "ref_udata"))
 _MOST_ENTRIES = 3_000_000  # of a unit that is held as a tree; the largest unit of a kernel has some 100,000
 _DEEP = 64  # namespaces and types around a name; a chain that is longer is cut
 
@@ -79,7 +79,7 @@ class Tree:
         if not self.has(number, AT["type"]):
             return None
         value = self.attributes(number)[AT["type"]]
-        if value.form not in _LOCAL or not isinstance(value.raw, int):
+        if value.form not in LOCAL or not isinstance(value.raw, int):
             return None
         return self.numbers.get(self.unit.offset + value.raw)
 
