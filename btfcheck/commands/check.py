@@ -3,8 +3,9 @@
 
 CONFIG is a .config, a fragment or defconfig, any of them compressed, a kernel image with
 IKCONFIG, or - for standard input. Without it the usual places are tried: $O/.config,
-./.config, /proc/config.gz, /boot, /lib/modules. VAR=VALUE means what it means to make
-(ARCH, LLVM, CC, LD, RUSTC, BINDGEN, PAHOLE, O, CROSS_COMPILE, M ...).
+./.config, that of --tree, and where none of these is named the running kernel's:
+/proc/config.gz, /boot, /lib/modules. VAR=VALUE means what it means to make (ARCH, LLVM,
+CC, LD, RUSTC, BINDGEN, PAHOLE, O, CROSS_COMPILE, M ...).
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def lay(
     """Read the configuration, ask the tools and load the Kconfig entries; arguments as for check_config."""
     given = dict(variables or {})
     ruleset = load(rules, ("config", "toolchain"))
-    config = _find(path, given, console)
+    config = _find(path, given, tree or "", console)
     if tree is not None:
         kernel = _release_of_tree(tree, kernel)
     facts = _facts(config, wants, kernel, given)
@@ -237,17 +238,18 @@ def _want_files(paths: Sequence[str]) -> Iterator[Fact]:
         yield from wishes.values()
 
 
-def _find(path: str | None, given: Mapping[str, str], console: Console | None) -> Config:
+def _find(path: str | None, given: Mapping[str, str], tree: str, console: Console | None) -> Config:
     if path is not None:
         return read(path)
     uname = os.uname().release
-    places = usual_places({**os.environ, **given}, uname)
+    places = usual_places({**os.environ, **given}, uname, tree)
     for place in places:
         if os.path.exists(place):
             if console:
                 console.info(f"btfcheck: judging {place}")
             return read(place)
-    raise InputError(f"no configuration named, and none of these is there: {', '.join(places)}")
+    there = "is not there" if len(places) == 1 else "none of these is there"
+    raise InputError(f"no configuration named, and {there}: {', '.join(places)}")
 
 
 def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Mapping[str, str]) -> Facts:
