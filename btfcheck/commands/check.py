@@ -140,6 +140,8 @@ def lay(
     config = _find(path, given, tree or "", console)
     if tree is not None:
         kernel = _release_of_tree(tree, kernel)
+    elif kernel is None and console:
+        _warn_of_source(config, console)
     facts = _facts(config, wants, kernel, given)
     nothing = ""
     if _nothing(facts):
@@ -182,6 +184,22 @@ def _release_of_tree(tree: str, kernel: str | None) -> str:
     if kernel not in (None, release):
         raise UsageError(f"--kernel {kernel}: the tree {tree} is Linux {release}; give one of the two")
     return release
+
+
+def _warn_of_source(config: Config, console: Console) -> None:
+    """Say so where a configuration lies in the source of another release than the one that wrote it."""
+    folder = os.path.dirname(config.path) or "."
+    if not os.path.exists(os.path.join(folder, "Kconfig")):
+        return
+    from btfcheck.kconfig.environment import kernel_version
+
+    try:
+        release = kernel_version(folder)
+    except InputError:
+        return
+    if config.release not in ("", release):
+        console.info(f"btfcheck: judging for Linux {config.release}, which wrote {config.path}; the source there is "
+                     f"Linux {release}: --tree {folder} judges for that")
 
 
 def _open_tree(
@@ -333,19 +351,21 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     return data
 
 
-_MOST_GROUPS = 12  # causes shown in text; -v shows all
+_MOST_GROUPS = 12  # causes, and symbols of each, shown in text; -v shows all
 
 
 def body(report: Report, style: Style) -> Iterator[str]:
     groups = report.data.get("not_granted", [])
     if groups:
         count = sum(len(group["symbols"]) for group in groups)
-        yield f"{count} symbols of this configuration get less from the tree than they ask:"
+        yield f"{count} symbol{'s' * (count > 1)} of this configuration get less from the tree than asked:"
         for group in groups if style.verbose else groups[:_MOST_GROUPS]:
-            names = ", ".join(f"{s['name']}={s['asked']}" for s in group["symbols"])
-            yield f"  {names}  ({group['why']})"
-        if not style.verbose and len(groups) > _MOST_GROUPS:
-            yield f"  and {len(groups) - _MOST_GROUPS} more causes (-v)"
+            names = [f"{s['name']}={s['asked']}" for s in group["symbols"]]
+            if not style.verbose and len(names) > _MOST_GROUPS:
+                names = [*names[:_MOST_GROUPS], f"and {len(names) - _MOST_GROUPS} more"]
+            yield f"  {', '.join(names)}  ({group['why']})"
+        if not style.verbose and (more := len(groups) - _MOST_GROUPS) > 0:
+            yield f"  and {more} more cause{'s' * (more > 1)} (-v)"
     if style.verbose:
         for name, fact in report.data["facts"].items():
             yield f"{name}={fact['value'] if fact['value'] is not None else 'unknown'}"

@@ -60,3 +60,85 @@ def test_the_running_kernel_is_not_judged_in_place_of_what_was_named(
     code, _, err = run(["check", *words, "--no-probe"], capsys)
     assert code == 3
     assert "not there: " in err or "none of these is there: " in err
+
+
+def test_a_configuration_that_another_release_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_tree.make(tmp_path)
+    monkeypatch.chdir(root)
+    (root / ".config").write_text(CONFIG.replace("9.8.7-test", "6.12.117"))
+    _, _, err = run(["check", "--no-probe"], capsys)
+    assert "judging for Linux 6.12.117, which wrote .config; the source there is Linux 9.8.7-test: --tree ." in err
+    _, _, err = run(["check", "--no-probe", "--tree", "."], capsys)
+    assert "which wrote" not in err
+    (root / ".config").write_text(CONFIG)
+    _, _, err = run(["check", "--no-probe"], capsys)
+    assert "which wrote" not in err
+
+
+# ---------------------------------------------------------------- what the tree does not grant
+
+
+def check(
+    root: Path, text: str, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, Any, str]:
+    (root.parent / ".config").write_text(text)
+    return run(["check", str(root.parent / ".config"), "--tree", str(root), *words], capsys)
+
+
+def finding(data: Any, rule: str) -> Any:
+    return next((o for o in data["outcomes"] if o["rule"] == rule and o["status"] == "finding"), None)
+
+
+def test_what_only_the_tools_of_this_build_deny_was_not_edited_by_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_tree.make(tmp_path)
+    recorded = CONFIG + "CONFIG_DEBUG_INFO_BTF_MODULES=y\n"
+    (root / "scripts/pahole-version.sh").write_text("#!/bin/sh\necho 0\n")
+    _, data, _ = check(root, recorded, capsys)
+    found = finding(data, "BTF125")
+    assert found["subject"] == "DEBUG_INFO_BTF"
+    assert found["message"].endswith("drops it with these tools")
+    assert "by hand" not in str(found)
+    _, data, _ = check(root, recorded.replace("125", "110"), capsys, "--no-probe")
+    found = finding(data, "BTF125")
+    assert found["message"].endswith("forbids it")
+    assert "by hand" in str(found)
+
+
+def test_a_configuration_of_another_release_was_not_edited_by_hand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_tree.make(tmp_path)
+    _, data, _ = check(root, CONFIG.replace("125", "110").replace("9.8.7-test", "9.1.0"), capsys, "--no-probe")
+    assert "Linux 9.1 made this configuration" in str(finding(data, "BTF125"))
+    assert "by hand" not in str(finding(data, "BTF125"))
+
+
+def test_a_dependency_that_is_m_denies_no_bool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config A_MODULE\n\ttristate "a"\n')
+        file.write('config A_BOOL\n\tbool "b"\n\tdepends on A_MODULE\n\tdepends on NONE\n')
+    _, data, _ = check(root, f"{CONFIG}CONFIG_MODULES=y\nCONFIG_A_MODULE=m\nCONFIG_A_BOOL=y\n", capsys, "--no-probe")
+    assert [group["clause"]["text"] for group in data["not_granted"]] == ["depends on NONE"]
+
+
+def test_a_long_list_is_cut_in_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    names = [f"LOST_{n}" for n in range(14)]
+    with (root / "init/Kconfig").open("a") as file:
+        file.writelines(f'config {name}\n\tbool "x"\n\tdepends on NONE{i}\n' for i, name in enumerate(names[:13]))
+        file.write("if NONE\n" + "".join(f'config ALSO_{name}\n\tbool "x"\n' for name in names) + "endif\n")
+    (tmp_path / ".config").write_text(CONFIG + "".join(f"CONFIG_{n}=y\nCONFIG_ALSO_{n}=y\n" for n in names))
+    words = ["check", str(tmp_path / ".config"), "--tree", str(root), "--no-probe"]
+    main(words)
+    text = capsys.readouterr().out
+    assert "ALSO_LOST_11=y, and 2 more  (" in text
+    assert "and 2 more causes (-v)" in text
+    main([*words, "-v"])
+    text = capsys.readouterr().out
+    assert "ALSO_LOST_13=y  (" in text
+    assert "more cause" not in text
