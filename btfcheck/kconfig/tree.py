@@ -19,6 +19,7 @@ from btfcheck.model import InputError
 
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
+_UNENDED = re.compile(r"error: expected '(\w+)' at end of '(.*)'")
 _ODD = re.compile(r"[^\w@%+=,./~-]")  # the tree's commands name it, unquoted
 _MOST_WORDS = 400  # characters of what a tool says
 _FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
@@ -160,6 +161,8 @@ def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
         return Tree(root, environment, shell)
     except kl.KconfigError as error:
         text = " ".join(str(error).split())
+        if end := _UNENDED.fullmatch(text):
+            text = f"{end[2]}:{read(root, end[2]).count(chr(10))}: no {end[1]} up to the end of the file"
         raise InputError(f"{root}/{text}" if _LINE.match(text) else f"{root}: {text}") from error
     except OSError as error:
         raise InputError(f"{error.filename or root}: {error.strerror}") from error

@@ -44,12 +44,11 @@ def _folder() -> str:
 
 
 def _put(entry: str, data: bytes) -> None:
-    """Write beside and rename; a cache that cannot be written is no error."""
-    beside = f"{entry}.{os.getpid()}"
+    """A cache that cannot be written is no error."""
+    from btfcheck.files import write_whole
+
     try:
         os.makedirs(os.path.dirname(entry), mode=0o700, exist_ok=True)
-        with open(beside, "wb") as stream:
-            stream.write(data)
-        os.replace(beside, entry)
+        write_whole(entry, data)
     except OSError:
-        pass
+        return
