@@ -14,6 +14,8 @@ from string import ascii_lowercase
 from textwrap import wrap
 from typing import Any, NamedTuple
 
+from btfcheck.formats.style import printable
+
 Row = Mapping[str, Any]
 LEGEND = (". allowed   N forbidden by clause N   ? not known",
           "+ safe   letter: not safe, or not known to be")  # fmt: skip
@@ -94,12 +96,12 @@ def text(rows: Sequence[Row]) -> Iterator[str]:
         ]
         measured = [(*table[0][: len(heads)], *("" for _ in grid.columns)), *table[1:]]
         widths = [max(len(line[i]) for line in measured) for i in range(len(table[0]))]
-        yield f"Linux {grid.kernel}"
+        yield f"Linux {printable(grid.kernel)}"
         for line in table:
             yield "  " + "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
         yield ""
     yield from LEGEND
-    yield from (f"  {number}  {clause}" for clause, number in told.clauses.items())
+    yield from (f"  {number}  {printable(clause)}" for clause, number in told.clauses.items())
     yield from (f"  {letter}  {reason}" for reason, letter in told.reasons.items())
 
 
@@ -131,7 +133,7 @@ def as_markdown(rows: Sequence[Row], assumed: Sequence[str] = ()) -> str:
         lines += [_bar([*at, *marks]) for at, marks, _ in grid.lines]
         lines.append("")
     lines += ["; ".join(LEGEND).replace("   ", "; "), ""]
-    lines += [f"* {number}: `{clause}`" for clause, number in told.clauses.items()]
+    lines += [f"* {number}: `{printable(clause)}`" for clause, number in told.clauses.items()]
     lines += [f"* {letter}: {reason}" for reason, letter in told.reasons.items()]
     lines += ["", *(f"Assumed: {_plain(line)}  " for line in assumed)] if assumed else []
     return "\n".join(lines) + "\n"
@@ -142,7 +144,7 @@ def _bar(words: Sequence[str]) -> str:
 
 
 def _plain(word: str) -> str:
-    return word.replace("|", "\\|").replace("<", "&lt;")
+    return printable(word).replace("|", "\\|").replace("<", "&lt;")
 
 
 _ROW, _LETTER, _EDGE = 20, 7.3, 12  # pixels
@@ -193,7 +195,7 @@ def _title(parts: list[str], word: str, y: int) -> int:
 
 
 def _word(x: int, y: int, word: str, weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" font-weight="{weight}">{escape(word)}</text>'
+    return f'<text x="{x}" y="{y}" font-weight="{weight}">{escape(printable(word))}</text>'
 
 
 WRITERS = {"csv": as_csv, "md": as_markdown, "svg": as_svg}

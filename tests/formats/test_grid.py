@@ -51,6 +51,14 @@ def test_a_long_name_is_broken_and_a_kernel_fits_80_columns() -> None:
     assert max(len(line) for line in lines) <= 80
 
 
+def test_no_clause_of_a_tree_steers_a_terminal_or_breaks_a_picture() -> None:
+    rows = [row("1.30", False, "no", kernel="\x1b[31m7.3", blocked='K:1: depends on A = "\x1b[31mred"')]
+    for text in ("\n".join(grid.text(rows)), grid.as_markdown(rows), grid.as_svg(rows)):
+        assert "\x1b" not in text
+        assert "\\x1b[31mred" in text
+    ElementTree.fromstring(grid.as_svg(rows))
+
+
 def test_files_tell_what_was_assumed() -> None:
     assumed = ["ARCH=x86_64, " + ", ".join(f"SYMBOL_{n}=y" for n in range(40)), "no tree was read"]
     assert "Assumed: no tree was read" in grid.as_markdown(ROWS, assumed)
