@@ -11,11 +11,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from btfcheck.files import workplace, write_whole
+from btfcheck.files import cache_folder, thin_out, workplace, write_whole
 from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
@@ -70,7 +70,7 @@ class Answers:
         self._scripts: dict[str, str] = {}
         self._place = ""
         self._rooms = ExitStack()
-        self._file = os.path.join(folder or _store(), self._identity() + ".json") if execute else ""
+        self._file = os.path.join(folder or cache_folder("answers"), self._identity() + ".json") if execute else ""
         self._stored = _load(self._file)
         self._new: dict[str, str] = {}
 
@@ -88,6 +88,15 @@ class Answers:
         if known is None:
             known = self._stored[key] = self._new[key] = self._run(command, place)
         return known
+
+    def agrees(self, commands: Iterable[tuple[str, str, str]]) -> bool:
+        """Whether all of these (command, place, answer) have the same answers now; if not, none counts as asked."""
+        if all(self(command, place) == answer for command, place, answer in commands):
+            return True
+        self.asked.clear()
+        self.assumed.clear()
+        self.by_rule.clear()
+        return False
 
     def reason(self, place: str) -> str:
         """What the test that stands at a place prints when it fails, which Kconfig throws away; "" for nothing."""
@@ -271,11 +280,6 @@ def _taken(command: str) -> str:
     return found[2] if found else ""
 
 
-def _store() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "btfcheck", "answers")
-
-
 def _load(file: str) -> dict[str, str]:
     """The stored answers; none where the file is missing or damaged."""
     try:
@@ -292,13 +296,6 @@ def _save(file: str, answers: Mapping[str, str]) -> None:
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
         write_whole(file, json.dumps(answers, indent=0).encode("ascii"))
-        _thin_out(os.path.dirname(file))
+        thin_out(os.path.dirname(file), _MOST_STORES)
     except OSError:
         return
-
-
-def _thin_out(folder: str) -> None:
-    """Forget the answers of the toolchains that were not asked for the longest time."""
-    files = [entry for entry in os.scandir(folder) if entry.name.endswith(".json")]
-    for entry in sorted(files, key=lambda e: e.stat().st_mtime_ns)[:-_MOST_STORES]:
-        os.unlink(entry.path)

@@ -58,19 +58,23 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     # kconfiglib asks `x.__class__ is Symbol` throughout; this answers yes.
     __class__ = kl.Symbol
 
+    given: str | None = None
+    turn = 0
+    transitional = False
+
     def __init__(self) -> None:
         kl.Symbol.__init__(self)
         self._cached_tri_val: int | None
         self._cached_str_val: str | None
         self._write_to_conf: bool
-        self.given: str | None = None
-        self.turn = 0
-        self.transitional = False
 
     def give(self, value: str | None) -> None:
         """Fix the value, or let it be computed again (None)."""
-        if value != self.given:
-            self.given = value
+        if value == self.given:
+            return
+        read = (self.given, self._cached_vis, self._cached_tri_val, self._cached_str_val) != _UNREAD
+        self.given = value
+        if read:
             self._rec_invalidate()
 
     def set_value(self, value: Any) -> bool:
@@ -198,6 +202,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
 
 
 _DOLLAR = re.compile(r"\s*([\w-]*\$[\w$-]*)\s*(?=:?\+?=)", re.ASCII)
+_UNREAD = (None, None, None, None)
 _TEXTS = {kl.STRING: "", kl.INT: "0", kl.HEX: "0x0"}
 _BASES = {kl.INT: 10, kl.HEX: 16}
 _DIGITS = {10: re.compile(r"\s*([+-]?[0-9]+)"), 16: re.compile(r"\s*([+-]?(?:0[xX](?=[0-9a-fA-F]))?[0-9a-fA-F]+)")}
@@ -291,6 +296,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     reach = 0  # how far to look where everything is open; 0 for all the way
     askable: Any = None  # its symbols that a user can set, once asked for
     reachable: Any = None  # what each symbol's value may depend on, once asked for
+    touched = False  # whether any value was put into it
     state: Any = None  # the State whose values it has now
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
@@ -304,7 +310,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self.macro_lines: dict[Any, list[str]] = {}  # a symbol's properties that have one
         self.macro_places: dict[Any, list[str]] = {}  # and where these stand
         # Menu node -> (the node that encloses it as written, its own conditions).
-        self._written: dict[Any, tuple[Any, list[Written]]] = {}
+        self._written: Any = {}
         self._opened: list[Any] = []
         try:
             kl.Kconfig.__init__(self, filename, warn=False)
@@ -494,8 +500,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         for node in item.nodes:
             chain = []
             at = node
-            while at is not None and at in self._written:
-                enclosing, own = self._written[at]
+            while (written := self._written.get(at)) is not None:
+                at, own = written
                 chain.append(own)
-                at = enclosing
-            yield [written for own in reversed(chain) for written in own]
+            yield [condition for own in reversed(chain) for condition in own]

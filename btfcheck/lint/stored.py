@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from btfcheck import __version__
+from btfcheck.files import cache_folder, write_whole
 
 Files = dict[str, dict[str, Any]]
 
@@ -24,7 +25,7 @@ def get(paths: Sequence[str], make: Callable[[], Files]) -> Files:
 
     key = [[__version__, 1], *([p, (s := os.stat(p)).st_mtime_ns, s.st_size, s.st_ino] for p in paths)]
     name = crc32(marshal.dumps(key))
-    entry = os.path.join(_folder(), f"rules-{name:08x}")
+    entry = os.path.join(cache_folder(), f"rules-{name:08x}")
     try:
         with open(entry, "rb") as stream:
             stored = marshal.loads(stream.read())
@@ -34,21 +35,9 @@ def get(paths: Sequence[str], make: Callable[[], Files]) -> Files:
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         pass
     files = make()
-    _put(entry, marshal.dumps({"key": key, "files": files}))
-    return files
-
-
-def _folder() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "btfcheck")
-
-
-def _put(entry: str, data: bytes) -> None:
-    """A cache that cannot be written is no error."""
-    from btfcheck.files import write_whole
-
     try:
         os.makedirs(os.path.dirname(entry), mode=0o700, exist_ok=True)
-        write_whole(entry, data)
+        write_whole(entry, marshal.dumps({"key": key, "files": files}))
     except OSError:
-        return
+        pass
+    return files
