@@ -210,16 +210,20 @@ def _open_tree(
     said = None if shell else {n: f.value for n in _TOOL_FACTS if (f := facts.live.get(n) or facts.recorded.get(n))}
     if said is not None and facts.complete and not facts.probed:
         said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
-    loaded = open_tree(tree, given, facts.arch, facts=said)
-    if console:
-        for text in loaded.missing:
-            console.info(f"btfcheck: {text}")
-        if loaded.assumed:
-            console.info(f"btfcheck: {len(loaded.assumed)} commands of {tree} were not run and taken to succeed")
-            for command in loaded.assumed:
-                console.detail(f"taken to succeed: {command}")
+    if console is None:
+        return open_tree(tree, given, facts.arch, facts=said)
+    with console.counter(ASKING) as watch:
+        loaded = open_tree(tree, given, facts.arch, facts=said, watch=watch)
+    for text in loaded.missing:
+        console.info(f"btfcheck: {text}")
+    if loaded.assumed:
+        console.info(f"btfcheck: {len(loaded.assumed)} commands of {tree} were not run and taken to succeed")
+        for command in loaded.assumed:
+            console.detail(f"taken to succeed: {command}")
     return loaded
 
+
+ASKING = "asking the tools, this once"  # as a tree's Kconfig files do, a hundred times
 
 # What the commands of a tree that is not to be trusted are answered from.
 _TOOL_FACTS = (

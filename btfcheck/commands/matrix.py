@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.commands import split_variables
+from btfcheck.commands.check import ASKING
 from btfcheck.model import Report, UsageError
 from btfcheck.release import stated
 
@@ -128,7 +129,7 @@ def _kernels(
     for root in args.tree:
         console.info(f"btfcheck: reading {root}")
         for llvm in llvms or ("",):  # which options a compiler takes is asked while a tree is read
-            yield _read(root, llvm, args.shell and not args.no_probe, given)
+            yield _read(root, llvm, args.shell and not args.no_probe, given, console)
     releases = [r for word in args.kernel for r in word.split(",") if r]
     for release in releases or ([] if args.tree else [history()["trees"][-1][1]]):
         arch = _arch(given)
@@ -142,7 +143,7 @@ def _arch(given: Mapping[str, str]) -> str:
     return given.get("ARCH") or os.environ.get("ARCH") or "x86_64"
 
 
-def _read(root: str, llvm: str, shell: bool, given: dict[str, str]) -> _Kernel:
+def _read(root: str, llvm: str, shell: bool, given: dict[str, str], console: Console) -> _Kernel:
     """A tree, for one LLVM where versions of it are an axis."""
     from btfcheck.kconfig.answers import SUFFICIENT
     from btfcheck.kconfig.compilers import minimums
@@ -151,7 +152,8 @@ def _read(root: str, llvm: str, shell: bool, given: dict[str, str]) -> _Kernel:
     from btfcheck.kconfig.tree import open_tree
 
     facts = {**SUFFICIENT, **(as_facts("llvm", llvm) if llvm else {})}
-    tree = open_tree(root, {"LLVM": "1", **given}, _arch(given), facts=facts, shell=shell)
+    with console.counter(ASKING) as watch:
+        tree = open_tree(root, {"LLVM": "1", **given}, _arch(given), facts=facts, shell=shell, watch=watch)
     script = "scripts/min-tool-version.sh"
     least = minimums(read(root, script), tree.environment["SRCARCH"]) if os.path.exists(f"{root}/{script}") else {}
     name = f"{tree.environment['KERNELVERSION']} ({root})"

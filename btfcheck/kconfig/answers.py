@@ -47,7 +47,8 @@ class Answers:
     """Answers commands, for one tree and one toolchain.
 
     With `execute` false nothing is ever run: what neither `rule` nor the store knows is taken to
-    succeed, and listed in `assumed`. `ran` counts the commands that were run.
+    succeed, and listed in `assumed`. `ran` counts the commands that were run; `watch` is called
+    with the place of each.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Answers:
         execute: bool = True,
         rule: Rule | None = None,
         folder: str | None = None,
+        watch: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
         self.environment = environment
@@ -66,6 +68,7 @@ class Answers:
         self.assumed: list[str] = []
         self.by_rule: list[str] = []
         self.ran = 0
+        self.watch = watch
         self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
         self._place = ""
@@ -129,6 +132,8 @@ class Answers:
             except InputError as error:
                 raise InputError(f"{where}: $(shell,...) needs a directory to write in (TMPDIR): {error}") from error
         self.ran += 1
+        if self.watch is not None:
+            self.watch(place)
         done = tools.run(
             ["/bin/sh", "-c", command],
             cwd=self._place,

@@ -147,6 +147,7 @@ def open_tree(
     *,
     facts: Mapping[str, str | None] | None = None,
     shell: bool = False,
+    watch: Callable[[str], None] | None = None,
 ) -> Tree:
     """Load the tree at `root` for the toolchain that make's `variables` choose.
 
@@ -154,7 +155,7 @@ def open_tree(
     ... as a .config records them) no command of the tree is run: what follows from them is answered,
     the rest taken to succeed; without a compiler among them a sufficient toolchain is taken. With
     `shell` the rest is asked of the installed tools instead: a toolchain that is not there, on the
-    answers of one that is. Raises InputError.
+    answers of one that is. `watch` is called with the place of each command that is run. Raises InputError.
     """
     root = os.path.realpath(root)
     if odd := _ODD.search(root):
@@ -170,10 +171,11 @@ def open_tree(
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
         rule = by_facts(known, around.values["SRCARCH"], around.values.get("CLANG_FLAGS", ""))
         around = around._replace(values={**around.values, **_texts(known)})
-    answers = Answers(root, around, execute=execute, rule=rule)
+    answers = Answers(root, around, execute=execute, rule=rule, watch=watch)
     try:
         tree = _kept(root, around.values, answers, sorted(known.items()))
     finally:
+        answers.watch = None
         answers.close()
     tree.missing = around.missing
     tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *answers.assumed)

@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +21,7 @@ from btfcheck.cli import main
 sys.path.append(str(Path(__file__).parents[1] / "kconfig"))
 import small_tree
 
+ROOT = Path(__file__).parents[2]
 CONFIG = "# Linux/x86 9.8.7-test Kernel Configuration\nCONFIG_PAHOLE_VERSION=125\nCONFIG_DEBUG_INFO_BTF=y\n"
 
 
@@ -142,3 +149,62 @@ def test_a_long_list_is_cut_in_text(tmp_path: Path, capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert "ALSO_LOST_13=y  (" in text
     assert "more cause" not in text
+
+
+# ---------------------------------------------------------------- what a run shows, and leaves
+
+
+def at_terminal(words: list[str], cwd: Path, **more: str) -> tuple[str, str]:
+    """stdout, and what a terminal on stderr gets."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(cwd / "cache"), "TERM": "xterm", **more}
+    done = subprocess.run([sys.executable, "-m", "btfcheck", *words], stdout=subprocess.PIPE, stderr=theirs, cwd=cwd,
+                          env=env, text=True, timeout=60)  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while data := os.read(ours, 1 << 16):
+            shown += data
+    os.close(ours)
+    return done.stdout, shown.decode()
+
+
+def test_a_terminal_sees_how_far_the_first_load_is(tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    (root / ".config").write_text(CONFIG)
+    words = ["check", ".config", "--tree", "."]
+    out, shown = at_terminal(words, root)
+    assert "asking the tools, this once: 4  init/Kconfig:18" in shown
+    assert shown.endswith("\r\x1b[K")
+    assert "asking" not in out
+    assert "asking" not in at_terminal(words, root)[1]  # nothing is asked again
+    for cache, more in (("q", ["-q"]), ("dumb", [])):
+        _, shown = at_terminal([*words, *more], root, XDG_CACHE_HOME=str(tmp_path / cache),
+                               **({} if more else {"TERM": "dumb"}))  # fmt: skip
+        assert "asking" not in shown
+
+
+SLOW = "#!/bin/sh\necho x > left\necho x > $TMPDIR/left\ntouch '{0}/begun'\nsleep {1} &\nsleep {1}\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_load_leaves_nothing(number: int, tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    seconds = f"77.{os.getpid()}{number}"  # no other run's
+    (root / "scripts/pahole-version.sh").write_text(SLOW.format(tmp_path, seconds))
+    (tmp_path / ".config").write_text(CONFIG)
+    (tmp_path / "tmp").mkdir()
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache"),
+           "TMPDIR": str(tmp_path / "tmp")}  # fmt: skip
+    words = [sys.executable, "-c", "from btfcheck.cli import entry; entry()", "check", ".config", "--tree", "linux"]
+    process = subprocess.Popen(words, cwd=tmp_path, env=env, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    until = time.monotonic() + 30
+    while not (tmp_path / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err.splitlines()[-1]) == (130, "", "btfcheck: interrupted")
+    assert list((tmp_path / "tmp").iterdir()) == []
+    kept = [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    assert not any(name.startswith(".") for name in kept)
+    assert f"sleep {seconds}" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
