@@ -478,3 +478,21 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     before = dict(os.environ), kl._shell_fn, kl.Symbol.str_value, kl.Kconfig._tokenize
     load(make(tmp_path))
     assert (dict(os.environ), kl._shell_fn, kl.Symbol.str_value, kl.Kconfig._tokenize) == before
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ({"ARCH": "arm64"}, True), ({"ARCH": "x86"}, False), ({"ARCH": "i386"}, False), ({"ARCH": "um"}, False),
+    ({"ARCH": "arm64", "CROSS_COMPILE": "aarch64-linux-gnu-"}, False), ({"ARCH": "arm64", "LLVM": "1"}, False),
+    ({"ARCH": "arm64", "CC": "a64-gcc"}, False),
+])  # fmt: skip
+def test_the_compiler_of_this_machine_for_another_one_is_told(
+    words: dict[str, str], told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(tmp_path)
+    (root / "arch/arm64").mkdir()
+    (root / "arch/um").mkdir()
+    (root / "scripts/Makefile.clang").write_text("CLANG_TARGET_FLAGS_arm64 := aarch64-linux-gnu\n")
+    monkeypatch.setattr(environment, "_host_arch", lambda: "x86")
+    monkeypatch.setattr(environment, "_first_line", lambda c: "clang version 22" if c == ("clang",) else "gcc 12")
+    missing = environment.environment(str(root), words).missing
+    assert ("CC=gcc builds for x86, not for arm64: give CROSS_COMPILE= or LLVM=1" in missing) is told
