@@ -104,7 +104,8 @@ def _host_compiler(toolchain: tools.Toolchain, srcarch: str) -> str:
         return ""
     if toolchain.origins["CC"] != tools.DEFAULT:
         return ""
-    return f"CC={tools.show(toolchain.commands['CC'])} builds for {host}, not for {srcarch}: give CROSS_COMPILE= or LLVM=1"
+    compiler = tools.show(toolchain.commands["CC"])
+    return f"CC={compiler} builds for {host}, not for {srcarch}: give CROSS_COMPILE= or LLVM=1"
 
 
 def pahole_version(text: str) -> str:
