@@ -42,6 +42,8 @@ class Tree(KernelKconfig):
     reach = 4
     missing: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+    given: Mapping[str, str] = {}
+    ran = False
 
     def __init__(
         self, root: str, environment: Mapping[str, str], shell: Shell, parsed: stored.Parsed | None = None
@@ -177,6 +179,7 @@ def open_tree(
     finally:
         answers.watch = None
         answers.close()
+    tree.given, tree.ran = dict(variables), execute
     tree.missing = around.missing
     tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *answers.assumed)
     return tree
