@@ -13,6 +13,7 @@ from typing import Any
 
 import kconfiglib as kl
 
+from btfcheck.files import Stamp, stamp
 from btfcheck.kconfig import flat, stored
 from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
@@ -49,7 +50,7 @@ class Tree(KernelKconfig):
         self.root = root
         self.environment = {**environment, "srctree": root}
         self.shell = shell
-        self._files: dict[str, stored.Stamp] = {}
+        self._files: dict[str, Stamp] = {}
         self._variables: dict[str, str] = {}
         self._commands: list[tuple[str, str, str]] = []
         if parsed is None:
@@ -70,9 +71,10 @@ class Tree(KernelKconfig):
 
     def seen(self) -> stored.Seen:
         """All that what was parsed depends on."""
-        rules = [os.path.join(self.root, name) for name in _RULES]
-        files = {**self._files, **{path: stored.stamp(os.stat(path)) for path in rules}}
-        return stored.Seen(tuple(files.items()), tuple(self._variables.items()), tuple(self._commands))
+        for name in _RULES:
+            path = os.path.join(self.root, name)
+            self._files[path] = stamp(os.stat(path))
+        return stored.Seen(tuple(self._files.items()), tuple(self._variables.items()), tuple(self._commands))
 
     def parsed(self) -> stored.Parsed:
         """What to make an equal tree of."""
@@ -103,7 +105,7 @@ class Tree(KernelKconfig):
 
     def _open(self, filename: str, mode: str) -> Any:
         file = KernelKconfig._open(self, filename, mode)
-        self._files[filename] = stored.stamp(os.fstat(file.fileno()))
+        self._files[filename] = stamp(os.fstat(file.fileno()))
         return file
 
     def said(self, symbol: Any) -> str:
