@@ -182,15 +182,19 @@ def _embedded(data: bytes | mmap) -> bytes:
     return decompress(data[start + 8 : end], LIMIT)
 
 
-def usual_places(variables: Mapping[str, str], uname: str) -> list[str]:
+def usual_places(variables: Mapping[str, str], uname: str, tree: str = "") -> list[str]:
     """Where a configuration is looked for when none is named, best first.
 
-    `variables` are make's (O, KCONFIG_CONFIG, KBUILD_OUTPUT); `uname` is the running release.
+    `variables` are make's (O, KCONFIG_CONFIG, KBUILD_OUTPUT); `uname` is the running release, `tree` a
+    source that is asked. Whoever names a place or a source does not mean the running kernel.
     """
-    out = variables.get("O") or variables.get("KBUILD_OUTPUT") or "."
-    names = [variables["KCONFIG_CONFIG"]] if variables.get("KCONFIG_CONFIG") else []
-    places = [os.path.join(out, n) for n in [*names, ".config"]]
-    places += [".config", "/proc/config.gz", f"/boot/config-{uname}"]
-    places += [f"{p}/{uname}/{f}" for p, f in
-               (("/usr/lib/modules", "config"), ("/lib/modules", "build/.config"))]
+    out = variables.get("O") or variables.get("KBUILD_OUTPUT") or ""
+    named = variables.get("KCONFIG_CONFIG") or ""
+    name = named or ".config"
+    places = [os.path.join(out, name)]
+    if tree and not out:
+        places.append(os.path.join(tree, name))
+    if not (out or named or tree):
+        places += ["/proc/config.gz", f"/boot/config-{uname}", f"/usr/lib/modules/{uname}/config",
+                   f"/lib/modules/{uname}/build/.config"]  # fmt: skip
     return list(dict.fromkeys(os.path.normpath(p) for p in places))

@@ -72,6 +72,14 @@ def test_closed_pipe_is_quiet() -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(("closed", "said"), [(">&-", ""), ("2>&-", "BTF101"), (">&- 2>&-", "")])
+def test_closed_streams_change_no_exit_code(closed: str, said: str) -> None:
+    shell = f"{sys.executable} -m btfcheck rules {closed}"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said in done.stdout
+
+
 @pytest.mark.parametrize(("error", "code", "words"), [
     (UsageError("bad usage"), 2, "bad usage"), (InputError("bad input"), 3, "bad input"),
     (KeyboardInterrupt(), 130, "interrupted"), (ZeroDivisionError("oops"), 70, "please report"),

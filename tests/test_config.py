@@ -128,9 +128,22 @@ def test_unreadable(tmp_path: Path) -> None:
         read(str(tmp_path / "bin"))
 
 
+@pytest.mark.parametrize(("variables", "tree", "places"), [
+    ({"O": "build", "KCONFIG_CONFIG": "my.config"}, "", ["build/my.config"]),
+    ({"KBUILD_OUTPUT": "build"}, "linux", ["build/.config"]),
+    ({"KCONFIG_CONFIG": "my.config"}, "", ["my.config"]),
+    ({"O": ""}, "linux", [".config", "linux/.config"]),
+    ({}, ".", [".config"]),
+])  # fmt: skip
+def test_whoever_names_a_place_does_not_mean_the_running_kernel(
+    variables: dict[str, str], tree: str, places: list[str]
+) -> None:
+    assert usual_places(variables, "6.1", tree) == places
+
+
 def test_usual_places() -> None:
-    places = usual_places({"O": "build", "KCONFIG_CONFIG": "my.config"}, "6.1")
-    assert places[:3] == ["build/my.config", "build/.config", ".config"]
+    places = usual_places({}, "6.1")
+    assert places[0] == ".config"
     assert "/proc/config.gz" in places
     assert "/boot/config-6.1" in places
 

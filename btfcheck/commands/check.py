@@ -3,8 +3,9 @@
 
 CONFIG is a .config, a fragment or defconfig, any of them compressed, a kernel image with
 IKCONFIG, or - for standard input. Without it the usual places are tried: $O/.config,
-./.config, /proc/config.gz, /boot, /lib/modules. VAR=VALUE means what it means to make
-(ARCH, LLVM, CC, LD, RUSTC, BINDGEN, PAHOLE, O, CROSS_COMPILE, M ...).
+./.config, that of --tree, and where none of these is named the running kernel's:
+/proc/config.gz, /boot, /lib/modules. VAR=VALUE means what it means to make (ARCH, LLVM,
+CC, LD, RUSTC, BINDGEN, PAHOLE, O, CROSS_COMPILE, M ...).
 """
 
 from __future__ import annotations
@@ -136,9 +137,11 @@ def lay(
     """Read the configuration, ask the tools and load the Kconfig entries; arguments as for check_config."""
     given = dict(variables or {})
     ruleset = load(rules, ("config", "toolchain"))
-    config = _find(path, given, console)
+    config = _find(path, given, tree or "", console)
     if tree is not None:
         kernel = _release_of_tree(tree, kernel)
+    elif kernel is None and console:
+        _warn_of_source(config, console)
     facts = _facts(config, wants, kernel, given)
     nothing = ""
     if _nothing(facts):
@@ -183,6 +186,22 @@ def _release_of_tree(tree: str, kernel: str | None) -> str:
     return release
 
 
+def _warn_of_source(config: Config, console: Console) -> None:
+    """Say so where a configuration lies in the source of another release than the one that wrote it."""
+    folder = os.path.dirname(config.path) or "."
+    if not os.path.exists(os.path.join(folder, "Kconfig")):
+        return
+    from btfcheck.kconfig.environment import kernel_version
+
+    try:
+        release = kernel_version(folder)
+    except InputError:
+        return
+    if config.release not in ("", release):
+        console.info(f"btfcheck: judging for Linux {config.release}, which wrote {config.path}; the source there is "
+                     f"Linux {release}: --tree {folder} judges for that")
+
+
 def _open_tree(
     tree: str, facts: Facts, given: Mapping[str, str], shell: bool, console: Console | None
 ) -> Tree:
@@ -191,16 +210,20 @@ def _open_tree(
     said = None if shell else {n: f.value for n in _TOOL_FACTS if (f := facts.live.get(n) or facts.recorded.get(n))}
     if said is not None and facts.complete and not facts.probed:
         said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
-    loaded = open_tree(tree, given, facts.arch, facts=said)
-    if console:
-        for text in loaded.missing:
-            console.info(f"btfcheck: {text}")
-        if loaded.assumed:
-            console.info(f"btfcheck: {len(loaded.assumed)} commands of {tree} were not run and taken to succeed")
-            for command in loaded.assumed:
-                console.detail(f"taken to succeed: {command}")
+    if console is None:
+        return open_tree(tree, given, facts.arch, facts=said)
+    with console.counter(ASKING) as watch:
+        loaded = open_tree(tree, given, facts.arch, facts=said, watch=watch)
+    for text in loaded.missing:
+        console.info(f"btfcheck: {text}")
+    if loaded.assumed:
+        console.info(f"btfcheck: {len(loaded.assumed)} commands of {tree} were not run and taken to succeed")
+        for command in loaded.assumed:
+            console.detail(f"taken to succeed: {command}")
     return loaded
 
+
+ASKING = "asking the tools, this once"  # as a tree's Kconfig files do, a hundred times
 
 # What the commands of a tree that is not to be trusted are answered from.
 _TOOL_FACTS = (
@@ -237,17 +260,18 @@ def _want_files(paths: Sequence[str]) -> Iterator[Fact]:
         yield from wishes.values()
 
 
-def _find(path: str | None, given: Mapping[str, str], console: Console | None) -> Config:
+def _find(path: str | None, given: Mapping[str, str], tree: str, console: Console | None) -> Config:
     if path is not None:
         return read(path)
     uname = os.uname().release
-    places = usual_places({**os.environ, **given}, uname)
+    places = usual_places({**os.environ, **given}, uname, tree)
     for place in places:
         if os.path.exists(place):
             if console:
                 console.info(f"btfcheck: judging {place}")
             return read(place)
-    raise InputError(f"no configuration named, and none of these is there: {', '.join(places)}")
+    there = "is not there" if len(places) == 1 else "none of these is there"
+    raise InputError(f"no configuration named, and {there}: {', '.join(places)}")
 
 
 def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Mapping[str, str]) -> Facts:
@@ -331,19 +355,21 @@ def _fact_data(facts: Facts, ruleset: RuleSet) -> dict[str, Any]:
     return data
 
 
-_MOST_GROUPS = 12  # causes shown in text; -v shows all
+_MOST_GROUPS = 12  # causes, and symbols of each, shown in text; -v shows all
 
 
 def body(report: Report, style: Style) -> Iterator[str]:
     groups = report.data.get("not_granted", [])
     if groups:
         count = sum(len(group["symbols"]) for group in groups)
-        yield f"{count} symbols of this configuration get less from the tree than they ask:"
+        yield f"{count} symbol{'s' * (count > 1)} of this configuration get less from the tree than asked:"
         for group in groups if style.verbose else groups[:_MOST_GROUPS]:
-            names = ", ".join(f"{s['name']}={s['asked']}" for s in group["symbols"])
-            yield f"  {names}  ({group['why']})"
-        if not style.verbose and len(groups) > _MOST_GROUPS:
-            yield f"  and {len(groups) - _MOST_GROUPS} more causes (-v)"
+            names = [f"{s['name']}={s['asked']}" for s in group["symbols"]]
+            if not style.verbose and len(names) > _MOST_GROUPS:
+                names = [*names[:_MOST_GROUPS], f"and {len(names) - _MOST_GROUPS} more"]
+            yield f"  {', '.join(names)}  ({group['why']})"
+        if not style.verbose and (more := len(groups) - _MOST_GROUPS) > 0:
+            yield f"  and {more} more cause{'s' * (more > 1)} (-v)"
     if style.verbose:
         for name, fact in report.data["facts"].items():
             yield f"{name}={fact['value'] if fact['value'] is not None else 'unknown'}"

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from btfcheck.formats.style import Style
+from btfcheck.formats.style import Style, printable
 from btfcheck.model import Outcome
 
 # Called with the amount done since the last call, and what is being worked on.
@@ -61,6 +62,31 @@ class Console:
         if text:
             sys.stdout.write(text)
             sys.stdout.flush()
+
+    @contextmanager
+    def counter(self, title: str) -> Iterator[Callable[[str], None]]:
+        """A line on a terminal's stderr that counts, as long as there is something to count; nothing elsewhere.
+
+        What is yielded is called with what each step is about.
+        """
+        if self.style.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield lambda _: None
+            return
+        steps = 0
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+
+        def step(doing: str) -> None:
+            nonlocal steps
+            steps += 1
+            sys.stderr.write("\r\x1b[K" + printable(f"{title}: {steps}  {doing}")[: width - 1])
+            sys.stderr.flush()
+
+        try:
+            yield step
+        finally:
+            if steps:
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
 
     @contextmanager
     def progress(self, title: str, total: float | None) -> Iterator[Advance]:

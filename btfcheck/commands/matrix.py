@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from btfcheck.commands import split_variables
+from btfcheck.commands.check import ASKING
 from btfcheck.model import Report, UsageError
 from btfcheck.release import stated
 
@@ -31,6 +32,7 @@ EXAMPLES = """\
   btfcheck matrix --tree ~/linux --axis KASAN=n,y --output json
 """
 _MOST_CHANGES = 24  # lines of differences between releases in text
+_YES = "answers yes: "  # what is said of a tree's command that was not run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +65,14 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     for kernel in _kernels(args, given, wanted.get("llvm", ()), console):
         axes = {**_known(kernel.texts[0], wanted), **kernel.at}
         rows += _cells(kernel, axes)
-        assumed |= dict.fromkeys([*assumptions(kernel.texts[0], axes, {}), *kernel.notes])
+        arch = [f"ARCH={_arch(given)}"] if "ARCH" not in given else []
+        assumed |= dict.fromkeys([*arch, *assumptions(kernel.texts[0], axes, {}), *kernel.notes])
     report = Report("matrix")
     report.data["rows"] = [row.data() for row in rows]
     report.data["assumed"] = list(assumed)
     report.data["changes"] = list(_changes(rows))
     for name, writer in files:
-        _write(name, writer(report.data["rows"]))
+        _write(name, writer(report.data["rows"], list(_told(report.data["assumed"]))))
     return report
 
 
@@ -126,17 +129,21 @@ def _kernels(
     for root in args.tree:
         console.info(f"btfcheck: reading {root}")
         for llvm in llvms or ("",):  # which options a compiler takes is asked while a tree is read
-            yield _read(root, llvm, args.shell and not args.no_probe, given)
+            yield _read(root, llvm, args.shell and not args.no_probe, given, console)
     releases = [r for word in args.kernel for r in word.split(",") if r]
     for release in releases or ([] if args.tree else [history()["trees"][-1][1]]):
-        arch = given.get("ARCH", "x86_64")
+        arch = _arch(given)
         found = models(stated(release), arch)
         least = minimum_tools(stated(release), arch)
         agreed = {tool: v for tool, v in least[0].items() if all(table.get(tool) == v for table in least)}
         yield _Kernel(release, [m.load() for m in found], [m.assumed for m in found if m.assumed], agreed, {})
 
 
-def _read(root: str, llvm: str, shell: bool, given: dict[str, str]) -> _Kernel:
+def _arch(given: Mapping[str, str]) -> str:
+    return given.get("ARCH") or os.environ.get("ARCH") or "x86_64"
+
+
+def _read(root: str, llvm: str, shell: bool, given: dict[str, str], console: Console) -> _Kernel:
     """A tree, for one LLVM where versions of it are an axis."""
     from btfcheck.kconfig.answers import SUFFICIENT
     from btfcheck.kconfig.compilers import minimums
@@ -145,11 +152,12 @@ def _read(root: str, llvm: str, shell: bool, given: dict[str, str]) -> _Kernel:
     from btfcheck.kconfig.tree import open_tree
 
     facts = {**SUFFICIENT, **(as_facts("llvm", llvm) if llvm else {})}
-    tree = open_tree(root, {"LLVM": "1", **given}, given.get("ARCH", "x86"), facts=facts, shell=shell)
+    with console.counter(ASKING) as watch:
+        tree = open_tree(root, {"LLVM": "1", **given}, _arch(given), facts=facts, shell=shell, watch=watch)
     script = "scripts/min-tool-version.sh"
     least = minimums(read(root, script), tree.environment["SRCARCH"]) if os.path.exists(f"{root}/{script}") else {}
     name = f"{tree.environment['KERNELVERSION']} ({root})"
-    notes = [f"answers yes: {c}" for c in tree.assumed]
+    notes = [f"{_YES}{c}" for c in tree.assumed]
     return _Kernel(name, [tree], notes, least, {"llvm": (llvm,)} if llvm else {})
 
 
@@ -161,14 +169,18 @@ def _cells(kernel: _Kernel, axes: dict[str, Sequence[str]]) -> list[Cell]:
 
 
 def _changes(rows: Sequence[Cell]) -> Iterator[dict[str, Any]]:
-    """Where a kernel allows or forbids what the one named before it did not."""
-    before: dict[tuple[tuple[str, str], ...], Cell] = {}
+    """Where a kernel allows or forbids what the one named before it did not; what that one lacks it does not allow."""
+    kernels = list(dict.fromkeys(row.axes["kernel"] for row in rows))
+    known = {(row.axes["kernel"], _place(row)): row.allowed for row in rows}
     for row in rows:
-        at = tuple((n, v) for n, v in row.axes.items() if n != "kernel")
-        last = before.get(at)
-        if last is not None and last.allowed is not row.allowed:
-            yield {"axes": dict(at), "kernel": row.axes["kernel"], "allowed": row.allowed, "was": last.allowed}
-        before[at] = row
+        number = kernels.index(row.axes["kernel"])
+        if number and (was := known.get((kernels[number - 1], _place(row)), False)) is not row.allowed:
+            yield {"axes": dict(_place(row)), "kernel": kernels[number], "before": kernels[number - 1],
+                   "allowed": row.allowed, "was": was}
+
+
+def _place(row: Cell) -> tuple[tuple[str, str], ...]:
+    return tuple((n, v) for n, v in row.axes.items() if n != "kernel")
 
 
 def _writer(name: str) -> tuple[str, Any]:
@@ -188,21 +200,52 @@ def _write(name: str, text: str) -> None:
         raise UsageError(f"--write: cannot write {name}: {error.strerror}") from error
 
 
-_WORDS = {True: "allowed", False: "forbidden", None: "not known"}
+# (was, is allowed)
+_WORDS = {
+    (False, True): "allows what {} does not", (True, False): "forbids what {} allows",
+    (None, True): "allows what {} may forbid", (None, False): "forbids what {} may allow",
+    (False, None): "may allow what {} does not", (True, None): "may forbid what {} allows",
+}  # fmt: skip
 
 
 def body(report: Report, style: Style) -> Iterator[str]:
     from btfcheck.formats.grid import text
 
     yield from text(report.data["rows"])
-    changes = report.data["changes"]
-    for change in changes[:_MOST_CHANGES]:
-        at = " ".join(f"{n}={v}" for n, v in change["axes"].items())
-        yield f"from Linux {change['kernel']} on {_WORDS[change['allowed']]}: {at}"
+    changes = list(_folded(report.data["changes"]))
+    yield from changes[:_MOST_CHANGES]
     if len(changes) > _MOST_CHANGES:
         yield f"and {len(changes) - _MOST_CHANGES} more differences between these kernels (--output json)"
-    assumed = report.data["assumed"]
-    shown = assumed if style.verbose else [a for a in assumed if not a.startswith("answers yes: ")]
-    yield "assumed: " + ", ".join(shown)
-    if len(shown) < len(assumed):
-        yield f"assumed: {len(assumed) - len(shown)} commands of the tree succeed (-v lists them)"
+    for line in _told(report.data["assumed"]):
+        yield f"assumed: {line}"
+    if style.verbose:
+        yield from (f"assumed: {a}" for a in report.data["assumed"] if a.startswith(_YES))
+
+
+def _folded(changes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The changes in words, those that differ in the values of one axis in one line."""
+    lines: dict[tuple[str, ...], list[dict[str, tuple[str, ...]]]] = {}
+    for change in changes:
+        words = _WORDS[change["was"], change["allowed"]].format(change["before"])
+        key = (f"Linux {change['kernel']} {words}: ", *change["axes"])
+        lines.setdefault(key, []).append({n: (v,) for n, v in change["axes"].items()})
+    for (words, *names), cells in lines.items():
+        for name in reversed(names):
+            joined: dict[tuple[Any, ...], dict[str, tuple[str, ...]]] = {}
+            for cell in cells:
+                rest = tuple(v for n, v in cell.items() if n != name)
+                joined[rest] = {**cell, name: (*joined[rest][name], *cell[name])} if rest in joined else cell
+            cells = list(joined.values())
+        yield from (words + " ".join(f"{n}={','.join(v)}" for n, v in cell.items()) for cell in cells)
+
+
+def _told(assumed: Sequence[str]) -> Iterator[str]:
+    """What was assumed, in lines: of the tools, of the configuration, and the rest."""
+    from btfcheck.kconfig.answers import SUFFICIENT
+
+    settings = [a for a in assumed if "=" in a and a.partition("=")[0].isidentifier()]
+    tools = [a for a in settings if a.partition("=")[0] in SUFFICIENT]
+    yield from filter(None, (", ".join(tools), ", ".join(a for a in settings if a not in tools)))
+    yield from (a for a in assumed if a not in settings and not a.startswith(_YES))
+    if commands := sum(a.startswith(_YES) for a in assumed):
+        yield f"{commands} commands of the tree succeed (-v and --output json list them)"

@@ -11,10 +11,15 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from string import ascii_lowercase
+from textwrap import wrap
 from typing import Any, NamedTuple
 
+from btfcheck.formats.style import printable
+
 Row = Mapping[str, Any]
-LEGEND = ". allowed   N forbidden by clause N   ? not known   + safe   letter: not safe, or not known to be, see below"
+LEGEND = (". allowed   N forbidden by clause N   ? not known",
+          "+ safe   letter: not safe, or not known to be")  # fmt: skip
+_LONG = 8  # letters of a head that stays in one line
 _COLORS = {"good": "#b7e1b0", "bad": "#f4a6a0", "maybe": "#fbe3a1", "forbidden": "#d9d9d9"}
 
 
@@ -83,19 +88,31 @@ def text(rows: Sequence[Row]) -> Iterator[str]:
     """Aligned text, with the legend."""
     told = notes(rows)
     for grid in grids(rows, told):
-        table = [(*grid.heads, *(f"{grid.across} {grid.columns[0]}", *grid.columns[1:]))]
-        table += [(*at, *marks) for at, marks, _ in grid.lines]
-        widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-        yield f"Linux {grid.kernel}"
+        heads = [_broken(head) for head in grid.heads]
+        table = [
+            (*(first for first, _ in heads), grid.across, *("" for _ in grid.columns[1:])),
+            (*(second for _, second in heads), *grid.columns),
+            *((*at, *marks) for at, marks, _ in grid.lines),
+        ]
+        measured = [(*table[0][: len(heads)], *("" for _ in grid.columns)), *table[1:]]
+        widths = [max(len(line[i]) for line in measured) for i in range(len(table[0]))]
+        yield f"Linux {printable(grid.kernel)}"
         for line in table:
             yield "  " + "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
         yield ""
-    yield LEGEND
-    yield from (f"  {number}  {clause}" for clause, number in told.clauses.items())
+    yield from LEGEND
+    yield from (f"  {number}  {printable(clause)}" for clause, number in told.clauses.items())
     yield from (f"  {letter}  {reason}" for reason, letter in told.reasons.items())
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def _broken(head: str) -> tuple[str, str]:
+    """A long name in two lines, so that a table of a kernel fits 80 columns."""
+    cut = head.find("_") + 1
+    return (head[:cut], head[cut:]) if len(head) > _LONG and cut else ("", head)
+
+
+def as_csv(rows: Sequence[Row], _: Sequence[str] = ()) -> str:
+    """One line per cell; what was assumed has no place in it."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     heads = list(dict.fromkeys(name for row in rows for name in row["axes"]))
@@ -107,7 +124,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     return stream.getvalue()
 
 
-def as_markdown(rows: Sequence[Row]) -> str:
+def as_markdown(rows: Sequence[Row], assumed: Sequence[str] = ()) -> str:
     told = notes(rows)
     lines = []
     for grid in grids(rows, told):
@@ -115,9 +132,10 @@ def as_markdown(rows: Sequence[Row]) -> str:
         lines += [f"### Linux {_plain(grid.kernel)}", "", _bar(heads), _bar(["---"] * len(heads))]
         lines += [_bar([*at, *marks]) for at, marks, _ in grid.lines]
         lines.append("")
-    lines += [LEGEND, ""]
-    lines += [f"* {number}: `{clause}`" for clause, number in told.clauses.items()]
+    lines += ["; ".join(LEGEND).replace("   ", "; "), ""]
+    lines += [f"* {number}: `{printable(clause)}`" for clause, number in told.clauses.items()]
     lines += [f"* {letter}: {reason}" for reason, letter in told.reasons.items()]
+    lines += ["", *(f"Assumed: {_plain(line)}  " for line in assumed)] if assumed else []
     return "\n".join(lines) + "\n"
 
 
@@ -126,43 +144,49 @@ def _bar(words: Sequence[str]) -> str:
 
 
 def _plain(word: str) -> str:
-    return word.replace("|", "\\|").replace("<", "&lt;")
+    return printable(word).replace("|", "\\|").replace("<", "&lt;")
 
 
-_ROW, _CELL, _HEAD, _EDGE = 20, 62, 104, 12  # pixels
+_ROW, _LETTER, _EDGE = 20, 7.3, 12  # pixels
 
 
-def as_svg(rows: Sequence[Row]) -> str:
+def as_svg(rows: Sequence[Row], assumed: Sequence[str] = ()) -> str:
     """One self-contained picture."""
     told = notes(rows)
     parts: list[str] = []
-    y, width = _EDGE, 900
+    y, widest = _EDGE, 0
     for grid in grids(rows, told):
         y = _title(parts, f"Linux {grid.kernel}", y)
-        heads = [*grid.heads, *(f"{grid.across} {c}" for c in grid.columns)]
-        at = [_EDGE + _HEAD * i for i in range(len(grid.heads))]
-        at += [_EDGE + _HEAD * len(grid.heads) + _CELL * i for i in range(len(grid.columns))]
-        width = max(width, at[-1] + _CELL + _EDGE)
-        for x, word in zip(at, heads, strict=True):
-            parts.append(_word(x, y, word.removeprefix("pahole ") if x >= at[len(grid.heads)] else word, "bold"))
+        lines = [(*grid.heads, *grid.columns), *((*at, *marks) for at, marks, _ in grid.lines)]
+        widths = [round(_LETTER * (max(len(line[i]) for line in lines) + 2)) for i in range(len(lines[0]))]
+        at = [_EDGE + sum(widths[:i]) for i in range(len(widths) + 1)]
+        widest = max(widest, at[-1])
+        parts.append(_word(at[len(grid.heads)] + 4, y - _ROW, grid.across, "bold"))
+        for x, word in zip(at, lines[0], strict=False):
+            parts.append(_word(x + 4 if x >= at[len(grid.heads)] else x, y, word, "bold"))
         for names, marks, colors in grid.lines:
             y += _ROW
             parts += [_word(x, y, word) for x, word in zip(at, names, strict=False)]
-            for x, word, color in zip(at[len(grid.heads):], marks, colors, strict=True):
-                parts.append(f'<rect x="{x}" y="{y - 14}" width="{_CELL - 2}" height="{_ROW - 2}" '
+            cells = list(zip(at, widths, strict=False))[len(grid.heads):]
+            for (x, width), word, color in zip(cells, marks, colors, strict=True):
+                parts.append(f'<rect x="{x}" y="{y - 14}" width="{width - 2}" height="{_ROW - 2}" '
                              f'fill="{_COLORS[color]}"/>' + _word(x + 4, y, word))  # fmt: skip
         y += 2 * _ROW
-    words = [LEGEND, "green: allowed and safe; red: allowed, not safe; yellow: not known; grey: forbidden"]
+    words = [*LEGEND, "green: allowed and safe; red: allowed, not safe; yellow: not known; grey: forbidden"]
     words += [f"{number}  {clause}" for clause, number in told.clauses.items()]
     words += [f"{letter}  {reason}" for reason, letter in told.reasons.items()]
+    words += [part for line in assumed for part in wrap(f"assumed: {line}", _WORDS, break_long_words=False)]
     for word in words:
         parts.append(_word(_EDGE, y, word))
-        width = max(width, 2 * _EDGE + 7 * len(word))
         y += _ROW
+    width = 2 * _EDGE + max(widest, *(round(_LETTER * len(word)) for word in words))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{y}" font-family="monospace" '
         f'font-size="12"><rect width="100%" height="100%" fill="white"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
+
+
+_WORDS = 120  # letters of a line
 
 
 def _title(parts: list[str], word: str, y: int) -> int:
@@ -171,7 +195,7 @@ def _title(parts: list[str], word: str, y: int) -> int:
 
 
 def _word(x: int, y: int, word: str, weight: str = "normal") -> str:
-    return f'<text x="{x}" y="{y}" font-weight="{weight}">{escape(word)}</text>'
+    return f'<text x="{x}" y="{y}" font-weight="{weight}">{escape(printable(word))}</text>'
 
 
 WRITERS = {"csv": as_csv, "md": as_markdown, "svg": as_svg}

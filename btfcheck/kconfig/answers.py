@@ -12,18 +12,17 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import Any
 
-from btfcheck.files import Stamp, cache_folder, stamp_of, thin_out, write_whole
+from btfcheck.files import Stamp, cache_folder, stamp_of, thin_out, workplace, write_whole
 from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
 
-if TYPE_CHECKING:
-    from tempfile import TemporaryDirectory
-
 _SECONDS = 30.0  # for one command; real ones need 0.1 s
+_ROOM = 1 << 18  # bytes; what a test leaves for a moment is a tenth of that
 _MOST = 4095  # bytes of output that conf reads
 _TOOLS = ("CC", "LD", "AR", "NM", "OBJCOPY", "READELF", "RUSTC", "BINDGEN", "PAHOLE", "PYTHON3")
 _ALSO = ("as", "ld", "sh")  # what compilers and scripts call by themselves
@@ -48,7 +47,8 @@ class Answers:
     """Answers commands, for one tree and one toolchain.
 
     With `execute` false nothing is ever run: what neither `rule` nor the store knows is taken to
-    succeed, and listed in `assumed`. `ran` counts the commands that were run.
+    succeed, and listed in `assumed`. `ran` counts the commands that were run; `watch` is called
+    with the place of each.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Answers:
         execute: bool = True,
         rule: Rule | None = None,
         folder: str | None = None,
+        watch: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
         self.environment = environment
@@ -67,9 +68,11 @@ class Answers:
         self.assumed: list[str] = []
         self.by_rule: list[str] = []
         self.ran = 0
+        self.watch = watch
         self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
-        self._place: TemporaryDirectory[str] | None = None
+        self._place = ""
+        self._rooms = ExitStack()
         self._file = os.path.join(folder or cache_folder("answers"), self._identity() + ".json") if execute else ""
         self._stored = _load(self._file)
         self._new: dict[str, str] = {}
@@ -114,32 +117,34 @@ class Answers:
 
     def close(self) -> None:
         """Keep the new answers on disk, and leave nothing else behind."""
-        if self._place is not None:
-            self._place.cleanup()
-            self._place = None
+        self._rooms.close()
+        self._place = ""
         if self._new:
             _save(self._file, {**_load(self._file), **self._new})
             self._new = {}
 
     def _run(self, command: str, place: str) -> str:
-        if self._place is None:
+        where = f"{self.root}/{place}"
+        if not self._place:
             # Writable and private: cc-option makes a directory, and without it says n to everything.
-            import tempfile
-
             try:
-                self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
-            except OSError as error:
-                raise InputError(f"{place}: $(shell,...) needs a directory to write in, and none can be made "
-                                 f"(TMPDIR): {error.strerror}") from error
+                self._place = self._rooms.enter_context(workplace())
+            except InputError as error:
+                raise InputError(f"{where}: $(shell,...) needs a directory to write in (TMPDIR): {error}") from error
         self.ran += 1
+        if self.watch is not None:
+            self.watch(place)
         done = tools.run(
             ["/bin/sh", "-c", command],
-            cwd=self._place.name,
-            env={**self.environment.values, "srctree": self.root},
+            cwd=self._place,
+            env={**self.environment.values, "srctree": self.root, "TMPDIR": self._place},
             timeout=_SECONDS,
         )
         if done.problem:
-            raise InputError(f"{place}: $(shell,{command[:120]}): {done.problem.rsplit(': ', 1)[-1]}")
+            raise InputError(f"{where}: $(shell,{command[:120]}): {done.problem.rsplit(': ', 1)[-1]}")
+        if _full(self._place):  # then a compiler fails, and every option seems to be one that it does not know
+            raise InputError(f"{where}: $(shell,{command[:120]}): the temporary directory is full (TMPDIR); "
+                             "what a tool answers there cannot be relied on")
         text = done.stdout[:_MOST].rstrip(b"\n")
         return text.decode("utf-8", "surrogateescape").replace("\n", " ")
 
@@ -167,6 +172,13 @@ class Answers:
         told += [stamp_of(path) for path in _INSTALLED]
         told.append(_rust_source(tools.split(values.get("RUSTC", ""))))
         return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _full(folder: str) -> bool:
+    """Whether what compilers write beside may not fit."""
+    there = os.statvfs(folder)
+    blocks = there.f_bavail if os.geteuid() else there.f_bfree
+    return (there.f_blocks > 0 and blocks * there.f_frsize < _ROOM) or (there.f_files > 0 and there.f_ffree == 0)
 
 
 def _file_identity(word: str) -> tuple[str, Stamp | None] | None:

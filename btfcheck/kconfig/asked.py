@@ -41,7 +41,8 @@ def not_granted(kconf: KernelKconfig, values: Mapping[str, str | None]) -> tuple
         gets = symbol.tri_value
         if asked <= gets:
             continue
-        denied = next((w for w in conditions(kconf, symbol) if kl.expr_value(w.expr) < asked), None)
+        enough = 1 if symbol.type is kl.BOOL else asked  # m lets a bool be y
+        denied = next((w for w in conditions(kconf, symbol) if kl.expr_value(w.expr) < enough), None)
         key = (denied.file, denied.line, denied.text) if denied else ("", None, _otherwise(symbol))
         if denied and key not in clauses:
             clauses[key] = clause(state, denied)

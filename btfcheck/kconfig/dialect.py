@@ -330,7 +330,8 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         return " ".join(self._line.split())
 
     def _open(self, filename: str, mode: str) -> Any:
-        self._opened.append(kl.Kconfig._open(self, filename, mode))
+        # Any bytes: conf takes them as they are, too.
+        self._opened.append(open(filename, mode, encoding="utf-8", errors="surrogateescape"))  # noqa: SIM115
         return self._opened[-1]
 
     # What the parser of 2020 does not know.

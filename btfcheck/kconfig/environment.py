@@ -92,7 +92,20 @@ def environment(root: str, variables: Mapping[str, str], arch: str = "", *, prob
         for name, loss in _SILENT.items()
         if probe and not (toolchain.commands[name] and shutil.which(toolchain.commands[name][0]))
     ]
+    if probe and "clang" not in values["CC_VERSION_TEXT"] and (other := _host_compiler(toolchain, srcarch)):
+        missing.append(other)
     return Environment(values, tuple(missing))
+
+
+def _host_compiler(toolchain: tools.Toolchain, srcarch: str) -> str:
+    """That make's own choice of a compiler is not one for this architecture; empty where it may be."""
+    host = _host_arch()
+    if srcarch in ("um", _SRCARCH.get(host, host)) or toolchain.settings.get("CROSS_COMPILE"):
+        return ""
+    if toolchain.origins["CC"] != tools.DEFAULT:
+        return ""
+    compiler = tools.show(toolchain.commands["CC"])
+    return f"CC={compiler} builds for {host}, not for {srcarch}: give CROSS_COMPILE= or LLVM=1"
 
 
 def pahole_version(text: str) -> str:

@@ -22,6 +22,7 @@ from btfcheck.model import InputError
 
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
+_UNENDED = re.compile(r"error: expected '(\w+)' at end of '(.*)'")
 _ODD = re.compile(r"[^\w@%+=,./~-]")  # the tree's commands name it, unquoted
 _MOST_WORDS = 400  # characters of what a tool says
 _FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
@@ -148,6 +149,7 @@ def open_tree(
     *,
     facts: Mapping[str, str | None] | None = None,
     shell: bool = False,
+    watch: Callable[[str], None] | None = None,
 ) -> Tree:
     """Load the tree at `root` for the toolchain that make's `variables` choose.
 
@@ -155,7 +157,7 @@ def open_tree(
     ... as a .config records them) no command of the tree is run: what follows from them is answered,
     the rest taken to succeed; without a compiler among them a sufficient toolchain is taken. With
     `shell` the rest is asked of the installed tools instead: a toolchain that is not there, on the
-    answers of one that is. Raises InputError.
+    answers of one that is. `watch` is called with the place of each command that is run. Raises InputError.
     """
     root = os.path.realpath(root)
     if odd := _ODD.search(root):
@@ -171,10 +173,11 @@ def open_tree(
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
         rule = by_facts(known, around.values["SRCARCH"], around.values.get("CLANG_FLAGS", ""))
         around = around._replace(values={**around.values, **_texts(known)})
-    answers = Answers(root, around, execute=execute, rule=rule)
+    answers = Answers(root, around, execute=execute, rule=rule, watch=watch)
     try:
         tree = _kept(root, around.values, answers, sorted(known.items()))
     finally:
+        answers.watch = None
         answers.close()
     tree.missing = around.missing
     tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *answers.assumed)
@@ -231,6 +234,8 @@ def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
             return Tree(root, environment, shell)
     except kl.KconfigError as error:
         text = " ".join(str(error).split())
+        if end := _UNENDED.fullmatch(text):
+            text = f"{end[2]}:{read(root, end[2]).count(chr(10))}: no {end[1]} up to the end of the file"
         raise InputError(f"{root}/{text}" if _LINE.match(text) else f"{root}: {text}") from error
     except OSError as error:
         raise InputError(f"{error.filename or root}: {error.strerror}") from error

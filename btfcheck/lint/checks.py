@@ -55,7 +55,7 @@ class Kernel:
         if self.tree is not None:
             syms = self.tree.syms
             texts = {n: recorded.text_of(n) for n in recorded if n in syms} if isinstance(recorded, Config) else {}
-            return {**texts, **self.tree.measured}
+            return {**texts, **self.tree.measured} if live else {**self.tree.measured, **texts}
         names = {s.name for kconf in self.loaded for s in kconf.unique_defined_syms}
         found: dict[str, str | None] = {n: f.value for n in names if (f := self.facts.recorded.get(n))}
         if live and self.facts.dummy_tools:
@@ -292,16 +292,20 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
     from btfcheck.kconfig.forbidden import forbidden
 
     names = [n for n in _GUARDED if n in facts.recorded]
-    found = forbidden(kernel.loaded, kernel.values(live=False), names)
+    found = list(forbidden(kernel.loaded, kernel.values(live=False), names))
+    by_hand = {item.symbol for item in found}
+    if kernel.tree is not None:  # the tools of this build may deny what those of the configuration granted
+        found += [i for i in forbidden(kernel.loaded, kernel.values(live=True), names) if i.symbol not in by_hand]
     if not found:
         yield blank
     for item in found:
         origin = facts.recorded[item.symbol]
-        said = "forbids it"
-        by_hand: tuple[str, ...] = ("the file was edited by hand, or comes from a patched tree",)
+        said, notes, fix = "forbids it", _whence(kernel, facts), ruleset.rules[blank.rule].fix
         if not item.certain:
-            by_hand = ()
+            notes = ()
             said = f"may forbid it: no source of it was read, {origin_words(item.origins)} would"
+        elif item.symbol not in by_hand:
+            said, notes, fix = "drops it with these tools", (), _OTHER_TOOLS_MADE_IT
         clauses = list(item.clauses)
         yield blank._replace(
             status=Status.FINDING if item.certain else Status.UNKNOWN,
@@ -309,10 +313,20 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
             message=f"CONFIG_{item.symbol}={item.value} is set, and Kconfig of Linux {facts.release} {said}",
             locations=(origin.source, *_places(clauses)),
             facts=_deciders(clauses, facts, ruleset),
-            notes=(*(quote(c) for c in clauses), *by_hand),
+            notes=(*(quote(c) for c in clauses), *notes),
             missing=() if item.certain else (f"whether this clause is in Linux {facts.release}",),
-            fix=ruleset.rules[blank.rule].fix,
+            fix=fix,
         )
+
+
+def _whence(kernel: Kernel, facts: Facts) -> tuple[str, ...]:
+    """How a configuration can hold what Kconfig forbids."""
+    if kernel.header is not None and kernel.header.line != facts.release.line:  # type: ignore[union-attr]
+        return (f"Linux {kernel.header} made this configuration",)
+    return ("the file was edited by hand, or comes from a patched tree",)
+
+
+_OTHER_TOOLS_MADE_IT = "build with the tools the configuration was made with, or see what `make olddefconfig` drops"
 
 
 def origin_words(origins: Iterable[Any]) -> str:

@@ -46,8 +46,34 @@ def test_rows_assumptions_and_changes(capsys: pytest.CaptureFixture[str]) -> Non
     assert (after["allowed"], after["safe"]) == (False, "no")
     assert after["blocked_by"] == ["init/Kconfig: depends on !DEBUG_INFO_BTF || (PAHOLE_HAS_LANG_EXCLUDE && !LTO)"]
     (change,) = data["changes"]
-    assert (change["kernel"], change["allowed"], change["was"]) == ("6.14", False, True)
-    assert "RUST_IS_AVAILABLE=y" in data["assumed"]
+    assert (change["kernel"], change["before"], change["allowed"], change["was"]) == ("6.14", "6.13.7", False, True)
+    assert {"RUST_IS_AVAILABLE=y", "ARCH=x86_64"} <= set(data["assumed"])
+
+
+def test_what_a_kernel_allows_first_is_told_in_few_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["matrix", "--kernel", "6.1,6.12,7.3", "--axis", "RUST=y", "--axis", "LTO=none,thin"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if " what " in line]
+    later = "pahole=1.24,1.25,1.28,1.30,1.32"
+    both = "RUST=y DEBUG_INFO_BTF=y"
+    assert f"Linux 6.12 allows what 6.1 does not: {both} LTO=none,thin MODVERSIONS=off {later}" in lines
+    assert f"Linux 7.3 forbids what 6.12 allows: {both} LTO=thin MODVERSIONS=off {later}" in lines
+    # 6.12 has no gendwarfksyms at all.
+    assert "Linux 7.3 allows what 6.12 does not: RUST=y DEBUG_INFO_BTF=n LTO=none MODVERSIONS=gendwarfksyms " \
+           "pahole=1.22,1.24,1.25,1.28,1.30,1.32" in lines
+    assert len(lines) == 4
+
+
+def test_the_architecture_of_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCH", "s390")
+    words = ["matrix", "--kernel", "7.3.4", "--axis", "RUST=n", "--axis", "LTO=thin", "--pahole", "1.30"]
+    _, data, _ = run(words, capsys)
+    assert {row["allowed"] for row in data["rows"]} == {False}
+    assert "ARCH=s390" in data["assumed"]
+    _, data, _ = run([*words, "ARCH=x86_64"], capsys)
+    assert True in {row["allowed"] for row in data["rows"]}
+    assert not any(a.startswith("ARCH=") for a in data["assumed"])
 
 
 def test_the_newest_release_by_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -29,14 +30,43 @@ ROWS = [
 
 def test_text_has_two_marks_in_a_cell_and_tells_what_they_mean() -> None:
     lines = list(grid.text(ROWS))
-    assert lines[:3] == [
+    assert lines[:4] == [
         "Linux 6.12",
-        "  RUST  LTO   pahole 1.22  1.25  1.28  1.30",
-        "  y     thin  1a           .a    ?1b   .+",
+        "              pahole",
+        "  RUST  LTO   1.22  1.25  1.28  1.30",
+        "  y     thin  1a    .a    ?1b   .+",
     ]
     assert "  1  init/Kconfig:9: depends on X" in lines
     assert "  a  no: no!" in lines
     assert "  b  unknown: unknown!" in lines
+
+
+def test_a_long_name_is_broken_and_a_kernel_fits_80_columns() -> None:
+    axes = {"kernel": "7.3", "RUST": "y", "DEBUG_INFO_BTF": "y", "LTO": "thin-dist", "MODVERSIONS": "gendwarfksyms"}
+    rows = [ROWS[0] | {"axes": {**axes, "pahole": p}, "blocked_by": ["a", "b", *(["c"] if p == "1.28" else [])]}
+            for p in ("1.22", "1.24", "1.25", "1.28", "1.30", "1.32")]  # fmt: skip
+    _, over, heads, *lines = list(grid.text(rows))
+    assert over.split() == ["DEBUG_", "pahole"]
+    assert over.index("DEBUG_") == heads.index("INFO_BTF")
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_no_clause_of_a_tree_steers_a_terminal_or_breaks_a_picture() -> None:
+    rows = [row("1.30", False, "no", kernel="\x1b[31m7.3", blocked='K:1: depends on A = "\x1b[31mred"')]
+    for text in ("\n".join(grid.text(rows)), grid.as_markdown(rows), grid.as_svg(rows)):
+        assert "\x1b" not in text
+        assert "\\x1b[31mred" in text
+    ElementTree.fromstring(grid.as_svg(rows))
+
+
+def test_files_tell_what_was_assumed() -> None:
+    assumed = ["ARCH=x86_64, " + ", ".join(f"SYMBOL_{n}=y" for n in range(40)), "no tree was read"]
+    assert "Assumed: no tree was read" in grid.as_markdown(ROWS, assumed)
+    tree = ElementTree.fromstring(grid.as_svg(ROWS, assumed))
+    words = [element.text or "" for element in tree.iter("{http://www.w3.org/2000/svg}text")]
+    assert "assumed: no tree was read" in words
+    assert sum("SYMBOL_" in word for word in words) > 1
+    assert max(map(len, words)) <= 120
 
 
 def test_csv_has_one_line_per_cell() -> None:
@@ -63,7 +93,20 @@ def test_svg_is_one_well_formed_picture() -> None:
     colours = [e.attrib["fill"] for e in tree.iter(f"{space}rect")][1:]
     assert len(colours) == 5
     assert len(set(colours)) == 4
-    assert int(tree.attrib["width"]) >= 7 * max(len(w or "") for w in words)
+    letter = 7.22  # pixels in monospace of 12
+    assert int(tree.attrib["width"]) >= letter * max(len(w or "") for w in words)
+    assert "pahole" in words
+
+
+def test_no_word_of_the_picture_runs_into_the_next() -> None:
+    wide = row("1.30", True, "yes")
+    wide["axes"] = {"kernel": "7.3", "DEBUG_INFO_BTF_MODULES": "y", "MODVERSIONS": "gendwarfksyms", "pahole": "1.30"}
+    lines: dict[str, list[tuple[float, str]]] = {}
+    for element in ElementTree.fromstring(grid.as_svg([wide])).iter("{http://www.w3.org/2000/svg}text"):
+        lines.setdefault(element.attrib["y"], []).append((float(element.attrib["x"]), element.text or ""))
+    for words in lines.values():
+        for (x, word), (following, _) in pairwise(words):
+            assert x + 7.22 * len(word) < following
 
 
 def test_letters_go_on_after_z() -> None:

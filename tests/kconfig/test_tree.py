@@ -171,12 +171,33 @@ def test_another_tool_is_another_store(tmp_path: Path) -> None:
 
 def test_commands_run_in_a_directory_of_their_own_that_is_gone_afterwards(tmp_path: Path) -> None:
     root = make(tmp_path)
-    before = set(Path(tempfile.gettempdir()).glob("btfcheck-kconfig-*"))
+    before = set(Path(tempfile.gettempdir()).glob("*btfcheck-work-*"))
     here = set(Path.cwd().iterdir())
     kconf, _ = load(root)
     assert (kconf.measured["CC_GOOD"], kconf.syms["CC_BAD"].str_value) == ("y", "n")
     assert set(Path.cwd().iterdir()) == here
-    assert set(Path(tempfile.gettempdir()).glob("btfcheck-kconfig-*")) <= before
+    assert set(Path(tempfile.gettempdir()).glob("*btfcheck-work-*")) <= before
+
+
+def test_what_a_command_leaves_in_the_temporary_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (root / "scripts/pahole-version.sh").write_text('#!/bin/sh\necho x > "$TMPDIR/left"\necho 125\n')
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "125"
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_answers_from_a_full_disk_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make(tmp_path)
+    there = os.statvfs(tmp_path)
+    monkeypatch.setattr(answers, "_ROOM", there.f_blocks * there.f_frsize + 1)
+    with pytest.raises(InputError, match=r"scripts/Kconfig.include:\d+: .*the temporary directory is full"):
+        load(root)
+    monkeypatch.undo()
+    assert load(root)[0].measured["CC_GOOD"] == "y"
 
 
 def test_a_command_that_does_not_end_is_an_error_with_its_place(
@@ -202,7 +223,7 @@ def test_the_tool_that_denies_a_symbol_is_quoted(tmp_path: Path) -> None:
         (answer,) = why([kconf], "ASKED", kconf.measured)
         assert answer.blocking[0].leaves[0].said == "bindgen is missing"
         assert shell.ran - before == ran
-    assert not list(Path(tempfile.gettempdir()).glob(f"btfcheck-kconfig-*/{tmp_path.name}"))
+    assert not list(Path(tempfile.gettempdir()).glob(f"*btfcheck-work-*/{tmp_path.name}"))
 
 
 def test_no_tool_is_asked_for_its_words_where_none_may_be_run(tmp_path: Path) -> None:
@@ -218,7 +239,7 @@ def test_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.Monkey
     def refuse(**_: str) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
     with pytest.raises(InputError, match=r"scripts/Kconfig.include:.*needs a directory to write in.*Permission denied"):
         load(root)
 
@@ -273,7 +294,8 @@ def test_without_the_shell_nothing_of_the_tree_is_run(tmp_path: Path) -> None:
         ("endmenu", "init/Kconfig:3:"),
         ("$(error-if,y,Sorry)", "init/Kconfig:3: Sorry"),
         ("config A\n\tdepends on B if", "init/Kconfig:4:"),
-        ("\xff\xfe", "init/Kconfig"),
+        ("\xff\xfe", "init/Kconfig:3:"),
+        ("if A\n\nconfig B\n", "init/Kconfig:6: no endif"),
         ("config A\n\tbool\n\tdepends on B\nconfig B\n\tbool\n\tdepends on A", "[Dd]ependency loop"),
         ("X = $(X)\n$(X)", "init/Kconfig:4: .*recursive"),
         ('rsource "arch"', "init/Kconfig:3: .*unknown keyword 'rsource'"),
@@ -292,6 +314,13 @@ def test_what_cannot_be_loaded_is_told_with_its_place(line: str, told: str, tmp_
         load(root)
     assert error.value.exit_code == 3
     assert str(error.value).startswith(str(root))
+
+
+def test_words_in_another_encoding_are_no_error(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    with (root / "init/Kconfig").open("ab") as file:
+        file.write(b'# by M\xfcller\nconfig A\n\tbool "a by M\xfcller"\n\thelp\n\t  M\xfcller.\n')
+    assert "A" in load(root)[0].syms
 
 
 @pytest.mark.parametrize("name", ["init/Kconfig", "Kconfig", "Makefile", "scripts/kconfig/symbol.c"])
@@ -449,3 +478,22 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
     before = dict(os.environ), kl._shell_fn, kl.Symbol.str_value, kl.Kconfig._tokenize
     load(make(tmp_path))
     assert (dict(os.environ), kl._shell_fn, kl.Symbol.str_value, kl.Kconfig._tokenize) == before
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    ({"ARCH": "arm64"}, True), ({"ARCH": "x86"}, False), ({"ARCH": "i386"}, False), ({"ARCH": "um"}, False),
+    ({"ARCH": "arm64", "CROSS_COMPILE": "aarch64-linux-gnu-"}, False), ({"ARCH": "arm64", "LLVM": "1"}, False),
+    ({"ARCH": "arm64", "CC": "a64-gcc"}, False),
+])  # fmt: skip
+def test_the_compiler_of_this_machine_for_another_one_is_told(
+    words: dict[str, str], told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(tmp_path)
+    (root / "arch/arm64").mkdir()
+    (root / "arch/um").mkdir()
+    (root / "scripts/Makefile.clang").write_text("CLANG_TARGET_FLAGS_arm64 := aarch64-linux-gnu\n")
+    monkeypatch.setattr(environment, "_host_arch", lambda: "x86")
+    said = {("clang",): "clang version 22"}
+    monkeypatch.setattr(environment, "_first_line", lambda command, *_, **__: said.get(command, "gcc 12"))
+    missing = environment.environment(str(root), words).missing
+    assert ("CC=gcc builds for x86, not for arm64: give CROSS_COMPILE= or LLVM=1" in missing) is told

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,16 @@ def test_span(text: str, inside: list[str], outside: list[str]) -> None:
         assert found.covers(release(one)), one
     for one in outside:
         assert not found.covers(release(one)), one
+
+
+def test_rules_that_cannot_be_kept_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/more.toml").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    assert load([str(tmp_path / "rules")]).rules
+    assert [p for p in (tmp_path / "cache").rglob("*") if p.is_file()] == []
