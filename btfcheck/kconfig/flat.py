@@ -92,10 +92,12 @@ def _numbered(items: list[Any], roots: Iterable[Any]) -> tuple[dict[int, int], l
     expressions: list[tuple[int, int, int]] = []
 
     def add(expr: Any) -> None:
-        for part in expr[1:]:
-            if id(part) not in number:
-                add(part)
-        expressions.append((expr[0], number[id(expr[1])], number[id(expr[2])] if len(expr) > 2 else _NONE))
+        left, right = expr[1], expr[-1]  # one and the same where there is one
+        if id(left) not in number:
+            add(left)
+        if id(right) not in number:
+            add(right)
+        expressions.append((expr[0], number[id(left)], number[id(right)] if len(expr) > 2 else _NONE))
         number[id(expr)] = len(number)
 
     for root in roots:
