@@ -68,7 +68,7 @@ class Tree(KernelKconfig):
         if name == "info":  # would print
             return ""
         if name not in self.variables and name not in self._functions:
-            return self.environment.get(name, os.environ.get(name, ""))
+            return "" if len(args) > 1 else self.environment.get(name, os.environ.get(name, ""))
         return KernelKconfig._fn_val(self, args)
 
     def said(self, symbol: Any) -> str:
@@ -183,6 +183,7 @@ def assign(kconf: KernelKconfig, words: Mapping[str, str]) -> None:
         value = _value(symbol, word) if symbol is not None and symbol.nodes else None
         if value is not None:
             symbol.set_value(value)
+    kconf.settle()
 
 
 def _value(symbol: Any, word: str) -> str | None:
