@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 
 from btfcheck.model import InputError
@@ -14,11 +12,35 @@ from btfcheck.model import InputError
 PREFIX = "btfcheck-work-"
 
 
+Stamp = tuple[int, int, int, int, int]
+
+
+def stamp(found: os.stat_result) -> Stamp:
+    """What tells that a file is not the one that was looked at before."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """The stamp of the file that a path leads to, None where there is none."""
+    try:
+        return stamp(os.stat(path))
+    except OSError:
+        return None
+
+
+def cache_folder(name: str = "") -> str:
+    """Where this user's results are kept from run to run."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "btfcheck", name)
+
+
 def write_whole(path: str, data: bytes) -> None:
     """Write beside `path` and rename, so that no half of it is ever seen, whatever ends this program meanwhile.
 
     Raises OSError, and leaves nothing then.
     """
+    import tempfile
+
     handle, beside = tempfile.mkstemp(prefix=".btfcheck-", dir=os.path.dirname(path) or ".")
     try:
         with open(handle, "wb") as stream:
@@ -33,12 +55,22 @@ def write_whole(path: str, data: bytes) -> None:
         raise
 
 
+def thin_out(folder: str, most: int) -> None:
+    """Leave the newest `most` files of a folder. Raises OSError."""
+    files = [(entry.stat().st_mtime_ns, entry.path) for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    for _, path in sorted(files)[:-most]:
+        os.unlink(path)
+
+
 @contextlib.contextmanager
 def workplace() -> Iterator[str]:
     """A private directory that is gone afterwards; InputError where none can be made.
 
     What a killed run left goes too: a directory is locked as long as its maker lives.
     """
+    import shutil
+    import tempfile
+
     try:
         sweep()
         folder = tempfile.mkdtemp(prefix=f".{PREFIX}")
@@ -59,6 +91,9 @@ def workplace() -> Iterator[str]:
 
 def sweep() -> None:
     """Remove the workplaces of this user's runs that are dead."""
+    import shutil
+    import tempfile
+
     top = tempfile.gettempdir()
     for name in os.listdir(top):
         if not name.startswith(PREFIX):

@@ -11,15 +11,17 @@ import hashlib
 import json
 import os
 import re
-import tempfile
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from btfcheck.files import write_whole
+from btfcheck.files import Stamp, cache_folder, stamp_of, thin_out, write_whole
 from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 _SECONDS = 30.0  # for one command; real ones need 0.1 s
 _MOST = 4095  # bytes of output that conf reads
@@ -67,8 +69,8 @@ class Answers:
         self.ran = 0
         self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
-        self._place: tempfile.TemporaryDirectory[str] | None = None
-        self._file = os.path.join(folder or _store(), self._identity() + ".json") if execute else ""
+        self._place: TemporaryDirectory[str] | None = None
+        self._file = os.path.join(folder or cache_folder("answers"), self._identity() + ".json") if execute else ""
         self._stored = _load(self._file)
         self._new: dict[str, str] = {}
 
@@ -86,6 +88,15 @@ class Answers:
         if known is None:
             known = self._stored[key] = self._new[key] = self._run(command, place)
         return known
+
+    def agrees(self, commands: Iterable[tuple[str, str, str]]) -> bool:
+        """Whether all of these (command, place, answer) have the same answers now; if not, none counts as asked."""
+        if all(self(command, place) == answer for command, place, answer in commands):
+            return True
+        self.asked.clear()
+        self.assumed.clear()
+        self.by_rule.clear()
+        return False
 
     def reason(self, place: str) -> str:
         """What the test that stands at a place prints when it fails, which Kconfig throws away; "" for nothing."""
@@ -113,6 +124,8 @@ class Answers:
     def _run(self, command: str, place: str) -> str:
         if self._place is None:
             # Writable and private: cc-option makes a directory, and without it says n to everything.
+            import tempfile
+
             try:
                 self._place = tempfile.TemporaryDirectory(prefix="btfcheck-kconfig-")
             except OSError as error:
@@ -151,28 +164,20 @@ class Answers:
         told += [(name, os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
         words = [word for name in _TOOLS for word in tools.split(values.get(name, ""))]
         told += [_file_identity(word) for word in (*words, *_ALSO) if not word.startswith("-")]
-        told += [_stamp(path) for path in _INSTALLED]
+        told += [stamp_of(path) for path in _INSTALLED]
         told.append(_rust_source(tools.split(values.get("RUSTC", ""))))
         return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def _file_identity(word: str) -> tuple[str, int, int] | None:
+def _file_identity(word: str) -> tuple[str, Stamp | None] | None:
     file, _ = tools.find(word)
     if not file:
         return None
-    return _stamp(os.path.realpath(file))
+    real = os.path.realpath(file)
+    return real, stamp_of(real)
 
 
-def _stamp(path: str) -> tuple[str, int, int] | None:
-    """What tells that a file was changed, None where there is none."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return path, stat.st_size, stat.st_mtime_ns
-
-
-def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int, int] | None:
+def _rust_source(rustc: tuple[str, ...]) -> tuple[str, Stamp | None] | None:
     """The core library's source, which scripts/rust_is_available.sh looks for."""
     file, _ = tools.find(rustc[0]) if rustc else ("", "")
     if not file:
@@ -181,7 +186,8 @@ def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int, int] | None:
     root = os.path.dirname(os.path.dirname(real))
     if not os.path.isdir(os.path.join(root, "lib/rustlib")):  # a launcher; only it knows
         root = tools.ask([*rustc, "--print", "sysroot"]).text.strip()
-    return _stamp(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
+    source = os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE)
+    return source, stamp_of(source)
 
 
 # Tools that grant all that Rust, BTF and LTO ask of tools in every release up to 7.3.
@@ -260,11 +266,6 @@ def _taken(command: str) -> str:
     return found[2] if found else ""
 
 
-def _store() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "btfcheck", "answers")
-
-
 def _load(file: str) -> dict[str, str]:
     """The stored answers; none where the file is missing or damaged."""
     try:
@@ -281,13 +282,6 @@ def _save(file: str, answers: Mapping[str, str]) -> None:
     try:
         os.makedirs(os.path.dirname(file), mode=0o700, exist_ok=True)
         write_whole(file, json.dumps(answers, indent=0).encode("ascii"))
-        _thin_out(os.path.dirname(file))
+        thin_out(os.path.dirname(file), _MOST_STORES)
     except OSError:
         return
-
-
-def _thin_out(folder: str) -> None:
-    """Forget the answers of the toolchains that were not asked for the longest time."""
-    files = [entry for entry in os.scandir(folder) if entry.name.endswith(".json")]
-    for entry in sorted(files, key=lambda e: e.stat().st_mtime_ns)[:-_MOST_STORES]:
-        os.unlink(entry.path)

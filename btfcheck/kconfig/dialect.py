@@ -61,21 +61,25 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     # kconfiglib asks `x.__class__ is Symbol` throughout; this answers yes.
     __class__ = kl.Symbol
 
+    given: str | None = None
+    turn = 0
+    transitional = False
+    forgotten = False  # its user value was out of its range
+
     def __init__(self) -> None:
         kl.Symbol.__init__(self)
         self._cached_vis: int | None
         self._cached_tri_val: int | None
         self._cached_str_val: str | None
         self._write_to_conf: bool
-        self.given: str | None = None
-        self.turn = 0
-        self.transitional = False
-        self.forgotten = False  # its user value was out of its range
 
     def give(self, value: str | None) -> None:
         """Fix the value, or let it be computed again (None)."""
-        if value != self.given:
-            self.given = value
+        if value == self.given:
+            return
+        read = (self.given, self._cached_vis, self._cached_tri_val, self._cached_str_val) != _UNREAD
+        self.given = value
+        if read:
             self._rec_invalidate()
 
     def set_value(self, value: Any) -> bool:
@@ -221,6 +225,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
 _DOLLAR = re.compile(r"\s*([\w-]*\$[\w$-]*)\s*(?=:?\+?=)", re.ASCII)
 _COMMENT = re.compile(r"^([ \t]*#.*)\\$", re.M)
 _KEPT = "\0"  # stands for a "$" that is a letter like any other, as long as the library looks at it
+_UNREAD = (None, None, None, None)
 _TEXTS = {kl.STRING: "", kl.INT: "0", kl.HEX: "0x0"}
 _VALID = {kl.INT: re.compile(r"-?(0|[1-9][0-9]*)"), kl.HEX: re.compile(r"(0[xX])?[0-9a-fA-F]+")}
 
@@ -343,6 +348,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     reach = 0  # how far to look where everything is open; 0 for all the way
     askable: Any = None  # its symbols that a user can set, once asked for
     reachable: Any = None  # what each symbol's value may depend on, once asked for
+    touched = False  # whether any value was put into it
     state: Any = None  # the State whose values it has now
 
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
@@ -357,7 +363,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self.macro_lines: dict[Any, list[str]] = {}  # a symbol's properties that have one
         self.macro_places: dict[Any, list[str]] = {}  # and where these stand
         # Menu node -> (the node that encloses it as written, its own conditions).
-        self._written: dict[Any, tuple[Any, list[Written]]] = {}
+        self._written: Any = {}
         kl.Kconfig.__init__(self, filename, warn=False)
         if self.modules.orig_type is kl.TRISTATE:  # it would have to know itself first
             self.modules.orig_type = kl.BOOL
@@ -372,8 +378,12 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         """The line being parsed, as it stands in the kernel's file."""
         return " ".join(self._line.split())
 
+    def opened(self, filename: str, file: Any) -> None:
+        """Told of each file that is read."""
+
     def _open(self, filename: str, mode: str) -> Any:
         with kl.Kconfig._open(self, filename, mode) as file:
+            self.opened(filename, file)
             try:
                 text = file.read()
             except UnicodeDecodeError as error:
@@ -518,7 +528,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self._written[node] = (node.parent, own)
         # The last line read may be the next entry's.
         asked = [at for at in self._macros if at[0] < self.linenr or not self._reuse_tokens]
-        if asked:
+        if asked and not isinstance(node.item, int):  # menus and comments are no things that have a value
             self.macro_lines.setdefault(node.item, []).extend(text for _, text in asked)
             self.macro_places.setdefault(node.item, []).extend(f"{node.filename}:{line}" for line, _ in asked)
         if "transitional" in self._marks:
@@ -592,8 +602,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         for node in item.nodes:
             chain = []
             at = node
-            while at is not None and at in self._written:
-                enclosing, own = self._written[at]
+            while (written := self._written.get(at)) is not None:
+                at, own = written
                 chain.append(own)
-                at = enclosing
-            yield [written for own in reversed(chain) for written in own]
+            yield [condition for own in reversed(chain) for condition in own]

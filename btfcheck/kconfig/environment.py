@@ -79,8 +79,10 @@ def environment(root: str, variables: Mapping[str, str], arch: str = "", *, prob
         values |= {"SUBARCH": subarch, "HEADER_ARCH": "x86" if subarch in _X86 else subarch}
     if probe:
         values["CC_VERSION_TEXT"] = _first_line(toolchain.commands["CC"])
-        values["RUSTC_VERSION_TEXT"] = _first_line(toolchain.commands["RUSTC"])
-        values["PAHOLE_VERSION"] = pahole_version(_first_line(toolchain.commands["PAHOLE"]))
+        # The questions of toolchain.probes, so that no tool is run twice.
+        rustc = toolchain.commands["RUSTC"]
+        values["RUSTC_VERSION_TEXT"] = _first_line(rustc, "-vV") or _first_line(rustc)
+        values["PAHOLE_VERSION"] = pahole_version(_first_line(toolchain.commands["PAHOLE"], env=tools.TOLD_BY_LOADER))
     # make hands its command line on as environment, over what its files compute.
     values |= {n: v for n, v in variables.items() if n not in (*tools.TOOLS, *_OURS)}
     if "clang" in values["CC_VERSION_TEXT"] and "CLANG_FLAGS" not in variables:
@@ -118,10 +120,10 @@ def clang_flags(root: str, srcarch: str, toolchain: tools.Toolchain, subarch: st
     return " ".join([*flags, *re.findall(r"^CLANG_FLAGS\s*\+=\s*(-Werror=\S+)", text, re.M)])
 
 
-def _first_line(command: tuple[str, ...]) -> str:
+def _first_line(command: tuple[str, ...], option: str = "--version", env: Mapping[str, str] | None = None) -> str:
     if not command:
         return ""
-    lines = tools.ask([*command, "--version"]).text.splitlines()
+    lines = tools.ask([*command, option], env=env).text.splitlines()
     return lines[0].replace("#", "") if lines else ""
 
 

@@ -65,11 +65,12 @@ class State:
 
     def _put(self, values: Mapping[str, str | None], hold: Mapping[str, str]) -> None:
         kconf = self.kconf
-        for symbol in kconf.unique_defined_syms:
+        for symbol in kconf.unique_defined_syms if kconf.touched else ():
             if symbol.user_value is not None:
                 symbol.unset_value()
             if symbol.given is not None:
                 symbol.give(None)
+        kconf.touched = True
         for name in kconf.leaves:
             value = hold.get(name) or self._fact(name, values)
             kconf.syms[name].give(value)
@@ -86,9 +87,9 @@ class State:
         for name, value in hold.items():
             kconf.syms[name].give(value)
         kconf.settle()
-        if kconf.askable is None:
-            kconf.askable = [s for s in kconf.unique_defined_syms if settable(s)]
         if not self.complete or None in values.values():
+            if kconf.askable is None:
+                kconf.askable = [s for s in kconf.unique_defined_syms if settable(s)]
             self.unknown |= {
                 s.name
                 for s in kconf.askable

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import kconfiglib as kl
 
+from btfcheck.files import Stamp, stamp
+from btfcheck.kconfig import flat, stored
 from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
 from btfcheck.kconfig.environment import environment, read
@@ -24,6 +27,7 @@ _MOST_WORDS = 400  # characters of what a tool says
 _FACTS = (kl.BOOL, kl.TRISTATE, kl.INT, kl.HEX)
 _FOR_RUST = ("PAHOLE_VERSION", "RUSTC_VERSION", "RUSTC_LLVM_VERSION")
 _DEEPEST = 20_000  # calls: a symbol of a thousand selects is an expression a thousand deep
+_RULES = tuple(f"scripts/kconfig/{name}" for name in ("symbol.c", "confdata.c", "lexer.l", "util.c"))
 _BESIDE_LTO = ("AUTOFDO_CLANG", "PROPELLER_CLANG", "RUST_INLINE_HELPERS")
 
 
@@ -31,26 +35,50 @@ class Tree(KernelKconfig):
     """A loaded tree. Its leaves are the symbols that the tools alone decide.
 
     `measured` are their values as the tree's own commands gave them. `missing` says what tools
-    that are not there take away; `assumed` are the commands whose answers are assumptions.
+    that are not there take away; `assumed` are the commands whose answers are assumptions. It is
+    parsed, unless it is given as it was `parsed` before.
     """
 
     reach = 4
     missing: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
-    def __init__(self, root: str, environment: Mapping[str, str], shell: Shell) -> None:
+    def __init__(
+        self, root: str, environment: Mapping[str, str], shell: Shell, parsed: stored.Parsed | None = None
+    ) -> None:
+        sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
         self.root = root
         self.environment = {**environment, "srctree": root}
         self.shell = shell
-        KernelKconfig.__init__(self, rules=rules_of(root))
+        self._files: dict[str, Stamp] = {}
+        self._variables: dict[str, str] = {}
+        self._commands: list[tuple[str, str, str]] = []
+        if parsed is None:
+            KernelKconfig.__init__(self, rules=rules_of(root))
+            self.leaves = self._leaves()
+            self.measured = {name: str(self.syms[name].str_value) for name in sorted(self.leaves)}
+        else:
+            self.rules = Rules(*parsed.rules)
+            flat.restore(self, parsed.things, parsed.written)
+            self.leaves = set(parsed.measured)
+            self.measured = parsed.measured
         self.srcarch = environment.get("SRCARCH", "")
         version = environment.get("KERNELVERSION", "")
         self.origin = Origin((f"{version} ({root})",))
         self.instead_of_lto = tuple(n for n in _BESIDE_LTO if n in self.syms and self.syms[n].nodes)
-        self.leaves = self._leaves()
         self.toolchain = {s.name for s in self.macro_lines if s.__class__ is kl.Symbol and not _asks(s)}
         self.numbers = {n for n in self.leaves if self.syms[n].orig_type in (kl.INT, kl.HEX)}
-        self.measured = {name: str(self.syms[name].str_value) for name in sorted(self.leaves)}
+
+    def seen(self) -> stored.Seen:
+        """All that what was parsed depends on."""
+        for name in _RULES:
+            path = os.path.join(self.root, name)
+            self._files[path] = stamp(os.stat(path))
+        return stored.Seen(tuple(self._files.items()), tuple(self._variables.items()), tuple(self._commands))
+
+    def parsed(self) -> stored.Parsed:
+        """What to make an equal tree of."""
+        return stored.Parsed(tuple(self.rules), dict(self.measured), *flat.flatten(self))
 
     # kconfiglib takes these from the process; several trees may be loaded in one.
 
@@ -64,12 +92,21 @@ class Tree(KernelKconfig):
     def _fn_val(self, args: list[str]) -> str:
         name = args[0]
         if name == "shell" and len(args) == 2:
-            return self.shell(args[1], f"{self.filename}:{self.linenr}")
+            place = f"{self.filename}:{self.linenr}"
+            said = self.shell(args[1], place)
+            self._commands.append((args[1], place, said))
+            return said
         if name == "info":  # would print
             return ""
         if name not in self.variables and name not in self._functions:
-            return "" if len(args) > 1 else self.environment.get(name, os.environ.get(name, ""))
+            if len(args) > 1:
+                return ""
+            value = self._variables[name] = _variable(self.environment, name)
+            return value
         return KernelKconfig._fn_val(self, args)
+
+    def opened(self, filename: str, file: Any) -> None:
+        self._files[filename] = stamp(os.fstat(file.fileno()))
 
     def said(self, symbol: Any) -> str:
         reason = getattr(self.shell, "reason", None)
@@ -94,6 +131,10 @@ class Tree(KernelKconfig):
         # A condition that is n swallowed the others; they are as they were written.
         expressions += [written.expr for chain in self.definitions(symbol) for written in chain]
         return all(i.is_constant or i.name in leaves or not i.nodes for e in expressions for i in kl.expr_items(e))
+
+
+def _variable(environment: Mapping[str, str], name: str) -> str:
+    return environment.get(name, os.environ.get(name, ""))
 
 
 def _asks(symbol: Any) -> bool:
@@ -132,12 +173,42 @@ def open_tree(
         around = around._replace(values={**around.values, **_texts(known)})
     answers = Answers(root, around, execute=execute, rule=rule)
     try:
-        tree = load(root, around.values, answers)
+        tree = _kept(root, around.values, answers, sorted(known.items()))
     finally:
         answers.close()
     tree.missing = around.missing
     tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *answers.assumed)
     return tree
+
+
+def _kept(root: str, environment: Mapping[str, str], answers: Answers, facts: list[tuple[str, str | None]]) -> Tree:
+    """The tree as it was parsed before, where all that its parser saw is the same; else parsed now, and kept."""
+    store = stored.Store(root, environment, facts)
+    if (found := store.get()) is not None:
+        seen, parsed = found
+        around = {**environment, "srctree": root}
+        if all(_variable(around, n) == value for n, value in seen.variables) and answers.agrees(seen.commands):
+            with _no_garbage():
+                return Tree(root, environment, answers, parsed)
+    tree = load(root, environment, answers)
+    with _no_garbage():
+        store.put(tree.seen(), tree.parsed())
+    return tree
+
+
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Nothing of a million new objects is garbage, and looking for some takes a fifth of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            if not gc.get_freeze_count():  # the caller's own stays frozen
+                gc.freeze()
+                gc.unfreeze()  # to the oldest, unseen; else they are looked through at once
+            gc.enable()
 
 
 def _texts(facts: Mapping[str, str | None]) -> dict[str, str]:
@@ -153,11 +224,11 @@ def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
     be read, a compiler that the tree refuses.
     """
     read(root, "Kconfig")
-    sys.setrecursionlimit(max(_DEEPEST, sys.getrecursionlimit()))
-    collecting = gc.isenabled()
-    gc.disable()  # nothing of a million new objects is garbage, and looking for some takes a fifth of the time
+    # The library would import, and run, a module of this name from wherever Python looks, the tree itself perhaps.
+    sys.modules.setdefault("kconfigfunctions", None)  # type: ignore[arg-type]
     try:
-        return Tree(root, environment, shell)
+        with _no_garbage():
+            return Tree(root, environment, shell)
     except kl.KconfigError as error:
         text = " ".join(str(error).split())
         raise InputError(f"{root}/{text}" if _LINE.match(text) else f"{root}: {text}") from error
@@ -165,9 +236,6 @@ def load(root: str, environment: Mapping[str, str], shell: Shell) -> Tree:
         raise InputError(f"{error.filename or root}: {error.strerror}") from error
     except RecursionError as error:
         raise InputError(f"{root}: its Kconfig files nest without end") from error
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def assign(kconf: KernelKconfig, words: Mapping[str, str]) -> None:
@@ -178,6 +246,7 @@ def assign(kconf: KernelKconfig, words: Mapping[str, str]) -> None:
     for symbol in kconf.unique_defined_syms:
         symbol.give(None)
         symbol.unset_value()
+    kconf.touched = True
     for name, word in words.items():
         symbol = kconf.syms.get(name)
         value = _value(symbol, word) if symbol is not None and symbol.nodes else None
@@ -196,12 +265,12 @@ def _value(symbol: Any, word: str) -> str | None:
 
 def rules_of(root: str) -> Rules:
     """The rules for values, read off the tree's own scripts/kconfig."""
-    symbol, data = (read(root, f"scripts/kconfig/{name}") for name in ("symbol.c", "confdata.c"))
-    words = set(re.findall(r'^"([\w-]+)"\s+return', read(root, "scripts/kconfig/lexer.l"), re.M))
+    symbol, data, lexer, util = (read(root, name) for name in _RULES)
+    words = set(re.findall(r'^"([\w-]+)"\s+return', lexer, re.M))
     return Rules(
         choices="choice_members" in symbol,
         clamps="sym_string_within_range" not in data,
         zero='newval.val = "0"' in symbol,
-        once="repeated inclusion" in read(root, "scripts/kconfig/util.c"),
+        once="repeated inclusion" in util,
         refused=tuple(kl._get_keyword.__self__.keys() - words),
     )

@@ -2,7 +2,7 @@
 """Checked rule files, kept in the user's cache: TOML takes ten times as long to read.
 
 The cache is trusted as __pycache__ is, and is in the same format, which needs no import. An
-entry is taken only for the same files with the same size and time of change. Without a writable
+entry is taken only for the same files with the same stamps. Without a writable
 cache everything works as well, a little later.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from btfcheck import __version__
+from btfcheck.files import cache_folder, stamp, write_whole
 
 Files = dict[str, dict[str, Any]]
 
@@ -22,9 +23,9 @@ def get(paths: Sequence[str], make: Callable[[], Files]) -> Files:
     import marshal
     from zlib import crc32
 
-    key = [[__version__, 1], *([p, (s := os.stat(p)).st_mtime_ns, s.st_size, s.st_ino] for p in paths)]
+    key = [[__version__, 1], *([p, *stamp(os.stat(p))] for p in paths)]
     name = crc32(marshal.dumps(key))
-    entry = os.path.join(_folder(), f"rules-{name:08x}")
+    entry = os.path.join(cache_folder(), f"rules-{name:08x}")
     try:
         with open(entry, "rb") as stream:
             stored = marshal.loads(stream.read())
@@ -34,22 +35,9 @@ def get(paths: Sequence[str], make: Callable[[], Files]) -> Files:
     except (OSError, ValueError, KeyError, TypeError, EOFError):
         pass
     files = make()
-    _put(entry, marshal.dumps({"key": key, "files": files}))
-    return files
-
-
-def _folder() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "btfcheck")
-
-
-def _put(entry: str, data: bytes) -> None:
-    """Write beside and rename; a cache that cannot be written is no error."""
-    beside = f"{entry}.{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(entry), mode=0o700, exist_ok=True)
-        with open(beside, "wb") as stream:
-            stream.write(data)
-        os.replace(beside, entry)
+        write_whole(entry, marshal.dumps({"key": key, "files": files}))
     except OSError:
         pass
+    return files

@@ -18,7 +18,7 @@ from time import monotonic
 
 from btfcheck.model import Fact, Location
 from btfcheck.toolchain import versions
-from btfcheck.toolchain.tools import Completed, Toolchain, ask, resolve, show
+from btfcheck.toolchain.tools import TOLD_BY_LOADER, Completed, Toolchain, ask, resolve, show
 from btfcheck.toolchain.versions import Unreadable, Version
 
 TIMEOUT = 10.0  # s, for all questions to one tool together
@@ -78,7 +78,7 @@ def _yes(value: bool) -> str:
 
 def _pahole(session: Session) -> Facts:
     command = session.toolchain.commands["PAHOLE"]
-    version, loader = _apart(session.ask(*command, "--version", env={"LD_DEBUG": "libs"}))
+    version, loader = _apart(session.ask(*command, "--version", env=TOLD_BY_LOADER))
     if version.missing:
         # pahole-version.sh prints 0, and that is what .config records.
         yield _known("PAHOLE_VERSION", "0", version, reason=version.reason)

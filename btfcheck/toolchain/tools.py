@@ -453,6 +453,8 @@ def _signal_name(number: int) -> str:
 
 # ---------------------------------------------------------------- questions
 
+# With it glibc's loader says which libraries it takes; of pahole's, libdw matters.
+TOLD_BY_LOADER = {"LD_DEBUG": "libs"}
 _Question = tuple[tuple[str, ...], tuple[tuple[str, str], ...], bytes, "str | None", "str | None"]
 _answers: dict[_Question, Future[Completed]] = {}
 _lock = threading.Lock()

@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -434,6 +435,14 @@ def test_missing_tools_that_nothing_in_kconfig_tells_are_told(tmp_path: Path, mo
 )
 def test_answers_that_follow_from_versions(command: str, answer: str | None) -> None:
     assert answers.by_facts(answers.SUFFICIENT)(command) == answer
+
+
+def test_no_module_is_imported_from_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "kconfigfunctions", raising=False)
+    root = make(tmp_path)
+    (root / "kconfigfunctions.py").write_text("raise SystemExit('run')\n")
+    monkeypatch.syspath_prepend(str(root))
+    load(root)
 
 
 def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
