@@ -129,6 +129,7 @@ def restore(kconf: KernelKconfig, data: Any, written: Any) -> None:
     constants, names, choices, prompts, files, modules, macros, columns = marshal.loads(data)
     rows = {name: zip(*map(_ints, table)) for name, table in columns.items()}  # noqa: B905
     kconf.turns = 0
+    kconf.contradicted = set()
     kconf.warn = kconf._warn_assign_no_prompt = False
     kconf.defconfig_list = None
     kconf.const_syms = {row[0]: _constant(kconf, row) for row in constants}

@@ -94,4 +94,5 @@ def _program() -> list[str]:
     import kconfiglib
 
     here = os.path.dirname(os.path.abspath(__file__))
-    return [kconfiglib.__file__, *(os.path.join(here, f"{name}.py") for name in ("dialect", "flat", "stored", "tree"))]
+    names = ("dialect", "flat", "stored", "tree", "values")
+    return [kconfiglib.__file__, *(os.path.join(here, f"{name}.py") for name in names)]

@@ -100,14 +100,14 @@ class Tree(KernelKconfig):
         if name == "info":  # would print
             return ""
         if name not in self.variables and name not in self._functions:
+            if len(args) > 1:
+                return ""
             value = self._variables[name] = _variable(self.environment, name)
             return value
         return KernelKconfig._fn_val(self, args)
 
-    def _open(self, filename: str, mode: str) -> Any:
-        file = KernelKconfig._open(self, filename, mode)
+    def opened(self, filename: str, file: Any) -> None:
         self._files[filename] = stamp(os.fstat(file.fileno()))
-        return file
 
     def said(self, symbol: Any) -> str:
         reason = getattr(self.shell, "reason", None)
@@ -257,6 +257,7 @@ def assign(kconf: KernelKconfig, words: Mapping[str, str]) -> None:
         value = _value(symbol, word) if symbol is not None and symbol.nodes else None
         if value is not None:
             symbol.set_value(value)
+    kconf.settle()
 
 
 def _value(symbol: Any, word: str) -> str | None:
