@@ -48,6 +48,7 @@ CONFIGS ?=
 kconfig-oracle: dev
 	@test -n "$(TREES)" || { echo "TREES=/usr/src/linux-source-6.12 ... is needed"; exit 2; }
 	for tree in $(TREES); do $(PYTHON) tests/kconfig-oracle $$tree $(CONFIGS) --random 200 --damaged 100 || exit 1; done
+	$(PYTHON) tests/kconfig-fuzz $(TREES) --count 2000 --seed $$(date +%s)
 
 # Every way out, and all that is called impossible, tried with the kernel's own conf.
 .PHONY: proposals-oracle

@@ -95,16 +95,16 @@ def parse(text: str, path: str) -> Config:
         _complain(text, path)
     words = dict(pairs)
     words.update(dict.fromkeys(unset, "n"))
-    if len(words) != len(pairs) + len(unset):
-        words = _last_wins(text)
+    if len(words) != len(pairs) + len(unset) or "=n\n" in text:
+        words = _in_order(text)
     if not words:
         lines = text.count("\n") - 1
         raise InputError(f"{path}:{lines}: no CONFIG_ line in it; is this a kernel configuration?")
     return Config(path, text, words)
 
 
-def _last_wins(text: str) -> dict[str, str]:
-    """As conf does it when a symbol is named more than once."""
+def _in_order(text: str) -> dict[str, str]:
+    """As conf reads them: what is named more than once is what it was told last, the first n of a choice counts."""
     words: dict[str, str] = {}
     for match in re.finditer(f"{_SET.pattern}|{_UNSET.pattern}", text):
         name, value, off = match.groups()

@@ -12,6 +12,22 @@ from btfcheck.model import InputError
 PREFIX = "btfcheck-work-"
 
 
+Stamp = tuple[int, int, int, int, int]
+
+
+def stamp(found: os.stat_result) -> Stamp:
+    """What tells that a file is not the one that was looked at before."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """The stamp of the file that a path leads to, None where there is none."""
+    try:
+        return stamp(os.stat(path))
+    except OSError:
+        return None
+
+
 def cache_folder(name: str = "") -> str:
     """Where this user's results are kept from run to run."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")

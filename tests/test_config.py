@@ -54,6 +54,12 @@ def test_later_line_wins() -> None:
     assert parse("CONFIG_A=y\n# CONFIG_A is not set\n", "f")["A"].value == "n"
 
 
+def test_the_order_of_what_is_off_is_kept() -> None:
+    """Of the members of a choice that are all off, conf takes the one that was told so first."""
+    assert list(parse("# CONFIG_A is not set\nCONFIG_B=n\n", "f")) == ["A", "B"]
+    assert list(parse("CONFIG_B=n\n# CONFIG_A is not set\n", "f")) == ["B", "A"]
+
+
 @pytest.mark.parametrize(
     ("text", "complete"),
     [(FULL, True), ("CONFIG_CC_VERSION_TEXT=\"x\"\nCONFIG_A=y\n", True), ("CONFIG_RUST=y\n", False)],

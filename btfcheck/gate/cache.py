@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from btfcheck import __version__
-from btfcheck.files import write_whole
+from btfcheck.files import stamp, write_whole
 from btfcheck.model import Fact, Location, Outcome, Severity, Status
 
 _FORMAT = 2
@@ -57,12 +57,9 @@ class Cache:
 
     def _identity(self, path: str) -> list[str | int]:
         try:
-            found = os.stat(path)
-            if self.rehash:
-                return [path, _content(path)]
+            return [path, _content(path)] if self.rehash else [path, *stamp(os.stat(path))]
         except OSError:
             return [path]
-        return [path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
     def get(self, key: str) -> Found | None:
         try:

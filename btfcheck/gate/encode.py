@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from btfcheck import payload
-from btfcheck.files import workplace
+from btfcheck.files import stamp_of, workplace
 from btfcheck.gate.messages import Message, explain, skipped_functions
 from btfcheck.image import expansion_limit
 from btfcheck.model import InputError
@@ -92,12 +92,12 @@ def encode(
     """
     with workplace() as folder:
         source = unpacked(path, folder)
-        before = _identity(path)
+        before = stamp_of(path)
         target = os.path.join(folder, "btf")
         argv = _argv(command, arguments(chosen, release, jobs), base, target, source)
         done = run(argv, timeout=timeout, memory=memory, output=OUTPUT, cwd=folder, tied=True)
         btf, found = result(target)
-        touched = _identity(path) != before
+        touched = stamp_of(path) != before
     lines = decode(done.stderr).splitlines() + decode(done.stdout).splitlines()
     return Encoding(command, version, chosen, done, found, btf, tuple(explain(lines, version)), touched)
 
@@ -148,14 +148,6 @@ def unpacked(path: str, folder: str) -> str:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     return copy
-
-
-def _identity(path: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def result(target: str) -> tuple[bytes, str]:

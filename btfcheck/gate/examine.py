@@ -14,6 +14,7 @@ from btfcheck.btf.releases import rules_for
 from btfcheck.btf.split import Base
 from btfcheck.btf.verify import MODULE, VMLINUX, Checked
 from btfcheck.dwarf.leaks import scan
+from btfcheck.files import Stamp, stamp_of
 from btfcheck.gate import differences, judge
 from btfcheck.gate.cache import Found
 from btfcheck.gate.judge import About
@@ -65,23 +66,15 @@ def examine(task: Task) -> Found:
 
 
 @lru_cache(2)
-def _base(path: str, stamp: tuple[int, ...]) -> Base:  # noqa: ARG001 (a changed vmlinux is another one)
+def _base(path: str, stamp: Stamp | None) -> Base:  # noqa: ARG001 (a changed vmlinux is another one)
     read = source.read(path)
     return Base(read.data, read.machine)
 
 
 @lru_cache(2)
-def _names(path: str, stamp: tuple[int, ...], release: Release) -> frozenset[tuple[str, str]]:
+def _names(path: str, stamp: Stamp | None, release: Release) -> frozenset[tuple[str, str]]:
     btf = _base(path, stamp).checked(rules_for(release)).btf
     return names(btf) if btf else frozenset()
-
-
-def _stamp(path: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 @lru_cache(1)
@@ -184,7 +177,7 @@ class _Examination:
             self.outcomes.append(Outcome("BTF401", Status.SKIP, Severity.ERROR, task.name, message))
             return None
         read = read._replace(kind=MODULE if task.base else VMLINUX)
-        base = _base(task.base, _stamp(task.base)) if task.base and task.btf else None
+        base = _base(task.base, stamp_of(task.base)) if task.base and task.btf else None
         judged = Judged(read, task.name, base)
         judged.judge(Kernel(self.release))
         self.outcomes += judged.outcomes
@@ -204,7 +197,7 @@ class _Examination:
     def compare(self, subject: Subject | None, checked: Checked) -> None:
         about = self.about("the BTF in the file")
         task = self.task
-        below = _names(task.base, _stamp(task.base), self.release) if task.base else frozenset()
+        below = _names(task.base, stamp_of(task.base), self.release) if task.base else frozenset()
         found = None
         if subject is not None and checked.btf is not None and checked.complete:
             found = subject.compare(checked.btf, self.release, below)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from btfcheck.files import cache_folder, thin_out, workplace, write_whole
+from btfcheck.files import Stamp, cache_folder, stamp_of, thin_out, workplace, write_whole
 from btfcheck.kconfig.compilers import passes
 from btfcheck.kconfig.environment import Environment
 from btfcheck.model import InputError
@@ -169,7 +169,7 @@ class Answers:
         told += [(name, os.environ.get(name, "")) for name in _SEEN_BY_TOOLS]
         words = [word for name in _TOOLS for word in tools.split(values.get(name, ""))]
         told += [_file_identity(word) for word in (*words, *_ALSO) if not word.startswith("-")]
-        told += [_stamp(path) for path in _INSTALLED]
+        told += [stamp_of(path) for path in _INSTALLED]
         told.append(_rust_source(tools.split(values.get("RUSTC", ""))))
         return hashlib.sha256(json.dumps(told).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
@@ -181,23 +181,15 @@ def _full(folder: str) -> bool:
     return (there.f_blocks > 0 and blocks * there.f_frsize < _ROOM) or (there.f_files > 0 and there.f_ffree == 0)
 
 
-def _file_identity(word: str) -> tuple[str, int, int] | None:
+def _file_identity(word: str) -> tuple[str, Stamp | None] | None:
     file, _ = tools.find(word)
     if not file:
         return None
-    return _stamp(os.path.realpath(file))
+    real = os.path.realpath(file)
+    return real, stamp_of(real)
 
 
-def _stamp(path: str) -> tuple[str, int, int] | None:
-    """What tells that a file was changed, None where there is none."""
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return path, stat.st_size, stat.st_mtime_ns
-
-
-def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int, int] | None:
+def _rust_source(rustc: tuple[str, ...]) -> tuple[str, Stamp | None] | None:
     """The core library's source, which scripts/rust_is_available.sh looks for."""
     file, _ = tools.find(rustc[0]) if rustc else ("", "")
     if not file:
@@ -206,7 +198,8 @@ def _rust_source(rustc: tuple[str, ...]) -> tuple[str, int, int] | None:
     root = os.path.dirname(os.path.dirname(real))
     if not os.path.isdir(os.path.join(root, "lib/rustlib")):  # a launcher; only it knows
         root = tools.ask([*rustc, "--print", "sysroot"]).text.strip()
-    return _stamp(os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE))
+    source = os.environ.get("RUST_LIB_SRC") or os.path.join(root, _RUST_SOURCE)
+    return source, stamp_of(source)
 
 
 # Tools that grant all that Rust, BTF and LTO ask of tools in every release up to 7.3.

@@ -10,6 +10,7 @@ import kconfiglib as kl
 
 from btfcheck.kconfig.dialect import KernelKconfig
 from btfcheck.kconfig.state import State, asks, conditions
+from btfcheck.kconfig.values import expr_value
 from btfcheck.kconfig.why import Clause, clause
 
 
@@ -42,7 +43,7 @@ def not_granted(kconf: KernelKconfig, values: Mapping[str, str | None]) -> tuple
         if asked <= gets:
             continue
         enough = 1 if symbol.type is kl.BOOL else asked  # m lets a bool be y
-        denied = next((w for w in conditions(kconf, symbol) if kl.expr_value(w.expr) < enough), None)
+        denied = next((w for w in conditions(kconf, symbol) if expr_value(w.expr) < enough), None)
         key = (denied.file, denied.line, denied.text) if denied else ("", None, _otherwise(symbol))
         if denied and key not in clauses:
             clauses[key] = clause(state, denied)

@@ -13,12 +13,15 @@ Source: Documentation/kbuild/kconfig-language.rst and the behaviour of scripts/k
 from __future__ import annotations
 
 import glob
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 import kconfiglib as kl
+
+from btfcheck.kconfig.values import base_of, compared, expr_value, number, visibility
 
 
 class Rules(NamedTuple):
@@ -61,9 +64,11 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
     given: str | None = None
     turn = 0
     transitional = False
+    forgotten = False  # its user value was out of its range
 
     def __init__(self) -> None:
         kl.Symbol.__init__(self)
+        self._cached_vis: int | None
         self._cached_tri_val: int | None
         self._cached_str_val: str | None
         self._write_to_conf: bool
@@ -88,7 +93,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
             self.turn = self.kconfig.turns
             if self.user_value and not self.kconfig.rules.choices:
                 # A member that is set says in what mode its choice is.
-                self.choice.set_value(max(self.choice.user_value or 0, self.user_value))
+                self.choice.set_mode(self.user_value)
             self.choice._rec_invalidate()
         return done
 
@@ -96,11 +101,13 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         """Take back an assignment, the mark it left on its choice included."""
         if self.transitional and self.user_value is not None:
             self._rec_invalidate()
+        self.recall()
         if self.choice and self.turn:
             self.turn = 0
             if self.choice.user_selection is self:
                 self.choice.user_selection = None
             self.choice.unset_value()
+            self.kconfig.contradicted.discard(self.choice)
             self.choice._rec_invalidate()
         kl.Symbol.unset_value(self)
 
@@ -115,8 +122,9 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
 
     @property
     def visibility(self) -> int:
-        # An old name has no prompt, and can be set all the same.
-        return 2 if self.transitional else int(kl.Symbol.visibility.fget(self))
+        if self._cached_vis is None:  # an old name has no prompt, and can be set all the same
+            self._cached_vis = 2 if self.transitional else visibility(self)
+        return self._cached_vis
 
     def _text_value(self) -> str:
         """The value of a string, int or hex."""
@@ -124,34 +132,42 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         self._write_to_conf = visible != 0 and not self.transitional
         value = _TEXTS[self.orig_type] if self.kconfig.rules.zero else ""
         limits = self._limits()
-        if visible and self.user_value is not None and self._counts(self.user_value, limits):
+        if visible and self.user_value is not None and not self.forgotten:
             value = self.user_value
         else:
             for default, condition in self.defaults:
-                if kl.expr_value(condition):
-                    value = default.str_value
+                if expr_value(condition):
+                    value = _text(default)
                     self._write_to_conf = not self.transitional
                     break
         if limits:
-            number = _number(value, self.orig_type)
-            low, high = (_number(end.str_value, _base(end, self)) for end in limits)
-            if not low <= number <= high:
-                value = limits[0 if number < low else 1].str_value
+            found = number(value, self.orig_type)
+            low, high = (number(end.str_value, base_of(end, self)) for end in limits)
+            if not low <= found <= high:
+                value = _text(limits[0 if found < low else 1])
         return value
 
     def _limits(self) -> tuple[Any, Any] | None:
         """The ends of the range that holds now."""
         if self.orig_type is not kl.STRING:
             for low, high, condition in self.ranges:
-                if kl.expr_value(condition):
+                if expr_value(condition):
                     return low, high
         return None
 
-    def _counts(self, value: str, limits: tuple[Any, Any] | None) -> bool:
-        if self.kconfig.rules.clamps or limits is None:
+    def recall(self) -> None:
+        """Take back that the user's value was forgotten."""
+        if self.forgotten:
+            self.forgotten = False
+            self._rec_invalidate()
+
+    def in_range(self) -> bool:
+        """Whether the user's value lies in the range that holds now."""
+        limits = self._limits()
+        if limits is None:
             return True
-        low, high = (_number(end.str_value, _base(end, self)) for end in limits)
-        return low <= _number(value, self.orig_type) <= high
+        low, high = (number(end.str_value, base_of(end, self)) for end in limits)
+        return low <= number(self.user_value, self.orig_type) <= high
 
     @property
     def tri_value(self) -> int:
@@ -162,7 +178,11 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         if self.orig_type not in (kl.BOOL, kl.TRISTATE) or (self.choice and not self.kconfig.rules.choices):
             return int(kl.Symbol.tri_value.fget(self))
         visible = self.visibility
-        value = self._choice_value(visible) if self.choice else self._plain_value(visible)
+        if self.transitional:  # nothing but what it was set to, not even by a select
+            value = self._whole(self.user_value or 0)
+            self._write_to_conf = False
+        else:
+            value = self._choice_value(visible) if self.choice else self._plain_value(visible)
         self._cached_tri_val = value
         return value
 
@@ -177,37 +197,37 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
             value = min(self.user_value, visible)
         else:
             value = self._default_value()
-        selected = kl.expr_value(self.rev_dep)
+        selected = expr_value(self.rev_dep)
         if selected:
             value = max(value, selected)
             self._write_to_conf = True
-        if self.transitional:
-            self._write_to_conf = False
+        return self._whole(value)
+
+    def _whole(self, value: int) -> int:
         return 2 if value == 1 and self.type is kl.BOOL else value
 
     def _default_value(self) -> int:
         value = 0
         for default, condition in self.defaults:
-            holds = kl.expr_value(condition)
+            holds = expr_value(condition)
             if holds:
-                value = min(kl.expr_value(default), holds)
+                value = min(expr_value(default), holds)
                 break
-        implied = kl.expr_value(self.weak_rev_dep)
+        implied = expr_value(self.weak_rev_dep)
         if implied:
             # Since 5.7 an implied symbol obeys its own dependencies.
-            value = min(max(value, implied), kl.expr_value(self.direct_dep))
+            value = min(max(value, implied), expr_value(self.direct_dep))
         if value or implied:
             self._write_to_conf = True
         return value
 
 
 _DOLLAR = re.compile(r"\s*([\w-]*\$[\w$-]*)\s*(?=:?\+?=)", re.ASCII)
+_COMMENT = re.compile(r"^([ \t]*#.*)\\$", re.M)
+_KEPT = "\0"  # stands for a "$" that is a letter like any other, as long as the library looks at it
 _UNREAD = (None, None, None, None)
 _TEXTS = {kl.STRING: "", kl.INT: "0", kl.HEX: "0x0"}
-_BASES = {kl.INT: 10, kl.HEX: 16}
-_DIGITS = {10: re.compile(r"\s*([+-]?[0-9]+)"), 16: re.compile(r"\s*([+-]?(?:0[xX](?=[0-9a-fA-F]))?[0-9a-fA-F]+)")}
 _VALID = {kl.INT: re.compile(r"-?(0|[1-9][0-9]*)"), kl.HEX: re.compile(r"(0[xX])?[0-9a-fA-F]+")}
-_LONG = 1 << 63
 
 
 def _indent(line: str) -> int:
@@ -215,15 +235,9 @@ def _indent(line: str) -> int:
     return len(expanded) - len(expanded.lstrip())
 
 
-def _base(end: Any, symbol: KernelSymbol) -> int:
-    return int(end.orig_type if end.orig_type in _BASES else symbol.orig_type)
-
-
-def _number(text: str, kind: int) -> int:
-    """The number as strtoll() reads it: what is none counts as 0, what is too large as the largest."""
-    base = _BASES[kind]
-    found = _DIGITS[base].match(text)
-    return max(-_LONG, min(_LONG - 1, int(found[1], base))) if found else 0
+def _text(symbol: Any) -> str:
+    """What a symbol gives another one that is no tristate: a tristate has no text but "n"."""
+    return "n" if symbol.nodes and symbol.orig_type in (kl.BOOL, kl.TRISTATE) else str(symbol.str_value)
 
 
 class KernelChoice(kl.Choice):  # type: ignore[misc]
@@ -231,6 +245,27 @@ class KernelChoice(kl.Choice):  # type: ignore[misc]
 
     __slots__ = ()
     __class__ = kl.Choice
+
+    @property
+    def visibility(self) -> int:
+        choice: Any = self
+        if choice._cached_vis is None:
+            choice._cached_vis = visibility(choice)
+        return int(choice._cached_vis)
+
+    def _selection_from_defaults(self) -> Any:
+        wanted = (symbol for symbol, condition in self.defaults if expr_value(condition))
+        return next((s for s in (*wanted, *self.syms) if s.visibility), None)
+
+    def set_mode(self, member: int) -> None:
+        """Note that a member was set to m or y; m after y leaves nothing of what was said of the mode."""
+        choice: Any = self
+        if member == 1 and choice.user_value == 2:
+            choice.kconfig.contradicted.add(choice)
+        if choice in choice.kconfig.contradicted:
+            choice.user_value = None
+        else:
+            choice.set_value(max(choice.user_value or 0, member))
 
     def _selection(self) -> Any:
         if not self.kconfig.rules.choices:
@@ -249,8 +284,25 @@ class KernelChoice(kl.Choice):  # type: ignore[misc]
         return unsaid[0] if unsaid else min(visible, key=_turn, default=None)
 
 
+def _bucket(symbol: KernelSymbol) -> int:
+    """Where conf keeps a symbol, until 6.8: they were looked at in this order."""
+    hashed = 2166136261
+    for byte in symbol.name.encode():
+        hashed = (hashed ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return hashed % 9973
+
+
 def _turn(symbol: KernelSymbol) -> int:
     return symbol.turn
+
+
+class _Arguments(tuple[str, ...]):
+    """What a macro is called with; $(1) is the first, and $(0) none."""
+
+    def __getitem__(self, at: Any) -> Any:
+        if at < 1:
+            raise IndexError
+        return tuple.__getitem__(self, at)
 
 
 class Origin(NamedTuple):
@@ -302,6 +354,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     def __init__(self, filename: str = "Kconfig", rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
         self.turns = 0
+        self.contradicted: set[Any] = set()  # choices of which one member was set to y, then one to m
         self._marks: set[str] = set()
         self._entered: set[str] = set()
         self._last: Written | None = None
@@ -311,15 +364,11 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self.macro_places: dict[Any, list[str]] = {}  # and where these stand
         # Menu node -> (the node that encloses it as written, its own conditions).
         self._written: Any = {}
-        self._opened: list[Any] = []
-        try:
-            kl.Kconfig.__init__(self, filename, warn=False)
-            for choice in self.unique_choices:  # when it changes, each of its members may
-                choice._dependents.update(choice.syms)
-        finally:  # an error leaves them open
-            for file in self._opened:
-                file.close()
-            self._opened.clear()
+        kl.Kconfig.__init__(self, filename, warn=False)
+        if self.modules.orig_type is kl.TRISTATE:  # it would have to know itself first
+            self.modules.orig_type = kl.BOOL
+        for choice in self.unique_choices:  # when it changes, each of its members may
+            choice._dependents.update(choice.syms)
 
     def place(self, filename: str, line: int) -> tuple[str, int | None]:
         """Where a parsed line stands in the kernel's tree."""
@@ -329,10 +378,16 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         """The line being parsed, as it stands in the kernel's file."""
         return " ".join(self._line.split())
 
+    def opened(self, filename: str, file: Any) -> None:
+        """Told of each file that is read."""
+
     def _open(self, filename: str, mode: str) -> Any:
         # Any bytes: conf takes them as they are, too.
-        self._opened.append(open(filename, mode, encoding="utf-8", errors="surrogateescape"))  # noqa: SIM115
-        return self._opened[-1]
+        with open(filename, mode, encoding="utf-8", errors="surrogateescape") as file:
+            self.opened(filename, file)
+            text = file.read()
+        # To the library a comment that ends in a backslash goes on in the next line.
+        return io.StringIO(_COMMENT.sub(r"\1", text) if "\\\n" in text else text)
 
     # What the parser of 2020 does not know.
 
@@ -377,9 +432,23 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         if word.startswith(self.rules.refused) and word.split()[0] in self.rules.refused:
             self._line = s
             self._parse_error(f"unknown keyword '{word.split()[0]}'")
+        if "$" not in s:
+            return kl.Kconfig._tokenize(self, s)
         if "$(" in s:
             self._macros.append((self.linenr, word))
-        return kl.Kconfig._tokenize(self, s)
+        return [self._restored(token) for token in kl.Kconfig._tokenize(self, s)]
+
+    def _expand_str(self, s: str, i: int) -> tuple[str, int]:
+        # The library would look for environment variables in it.
+        s, end = kl.Kconfig._expand_str(self, s, i)
+        return s[:i] + s[i:end].replace("$", _KEPT) + s[end:], end
+
+    def _restored(self, token: Any) -> Any:
+        if isinstance(token, str):
+            return token.replace(_KEPT, "$")
+        if isinstance(token, kl.Symbol) and _KEPT in token.name:
+            return self._lookup_const_sym(token.name.replace(_KEPT, "$"))
+        return token
 
     def _expect_str_and_eol(self) -> str:
         text: str = kl.Kconfig._expect_str_and_eol(self)
@@ -408,6 +477,10 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         kl.Kconfig._parse_assignment(self, stand_in + s[found.end(1) :])
         self.variables[found[1]] = self.variables[stand_in]
 
+    def _expand_whole(self, s: str, args: Any) -> str:
+        text: str = kl.Kconfig._expand_whole(self, s, _Arguments(args))
+        return text
+
     def _fn_val(self, args: list[str]) -> str:
         variable = self.variables.get(args[0])
         if variable is not None and not variable.is_recursive:  # what `:=` set was expanded then
@@ -418,23 +491,19 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
     def _expect_expr_and_eol(self) -> Any:
         expr = self._parse_expr(True)
         depends = self._tokens[0] is kl._T_DEPENDS
-        if depends and self._check_token(kl._T_IF):
-            expr = self._conditional(expr, self._parse_expr(True))
+        if depends and self._check_token(kl._T_IF):  # X if Y is X || (Y = n)
+            expr = (kl.OR, expr, compared(self._parse_expr(False), kl.EQUAL, self.n))
         if self._tokens[self._tokens_i] is not None:
             self._trailing_tokens_error()
         file, line = self.place(self.filename, self.linenr)
         self._last = Written("depends on" if depends else "if", expr, self.source_line(), file, line)
         if depends:
             self._own.append(self._last)
-        return expr
+        return (kl.AND, expr, expr) if expr is self.y else expr  # said; y itself stands for nothing said
 
-    def _conditional(self, expr: Any, condition: Any) -> Any:
-        # `depends on X if Y` is X || (Y = n), and conf turns (!Y = n) into (Y != n).
-        if condition.__class__ is tuple and condition[0] is kl.NOT and condition[1].__class__ is not tuple:
-            return (kl.OR, expr, (kl.UNEQUAL, condition[1], self.n))
-        if condition.__class__ is tuple:
-            return (kl.OR, expr, (kl.NOT, condition))
-        return (kl.OR, expr, (kl.EQUAL, condition, self.n))
+    def _set_type(self, item: Any, kind: int) -> None:
+        if not item.orig_type:  # the first one stays
+            item.orig_type = kind
 
     def _parse_prompt(self, node: Any) -> None:
         kl.Kconfig._parse_prompt(self, node)
@@ -455,7 +524,7 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
         self._written[node] = (node.parent, own)
         # The last line read may be the next entry's.
         asked = [at for at in self._macros if at[0] < self.linenr or not self._reuse_tokens]
-        if asked:
+        if asked and not isinstance(node.item, int):  # menus and comments are no things that have a value
             self.macro_lines.setdefault(node.item, []).extend(text for _, text in asked)
             self.macro_places.setdefault(node.item, []).extend(f"{node.filename}:{line}" for line, _ in asked)
         if "transitional" in self._marks:
@@ -478,6 +547,35 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             stand_in.item, stand_in.dep, stand_in.list = None, node.dep, node.list
             node = stand_in
         kl.Kconfig._propagate_deps(self, node, visible_if)
+
+    def _add_props_to_sym(self, node: Any) -> None:
+        symbol = node.item
+        before = symbol.direct_dep
+        kl.Kconfig._add_props_to_sym(self, node)
+        # A definition that depends on nothing does not lift what another one depends on.
+        if node is not symbol.nodes[0] and self.y in (before, node.dep):
+            symbol.direct_dep = before if node.dep is self.y else node.dep
+
+    def settle(self) -> None:
+        """Forget the numbers that are out of their range, as conf did when it had read a .config, until 6.8.
+
+        By then all else was worked out, with the nearest number in the range; that stays.
+        """
+        if self.rules.clamps:
+            return
+        told = [s for s in self.unique_defined_syms if s.ranges and s.user_value is not None]
+        for symbol in told:
+            symbol.recall()
+        if all(symbol.in_range() for symbol in told):
+            return
+        for symbol in self.unique_defined_syms:
+            symbol.str_value  # noqa: B018  works it out
+        for symbol in sorted(told, key=_bucket):
+            if not symbol.in_range():
+                symbol.forgotten = True
+                symbol._cached_str_val = symbol._cached_vis = None
+        for symbol in told:
+            symbol.str_value  # noqa: B018
 
     def selects(self, symbol: Any) -> int:
         """How many `select` lines there are for a symbol."""

@@ -18,6 +18,7 @@ import kconfiglib as kl
 
 from btfcheck.kconfig.dialect import KernelKconfig, Written
 from btfcheck.kconfig.state import asks, settable
+from btfcheck.kconfig.values import expr_value
 
 Pair = tuple[int, int]  # (at least m, at least y)
 Options = list[tuple[int, str]]  # (when, text)
@@ -148,7 +149,7 @@ class Encoding(Gates):
             self.every([a, b])
             for a, x in self.texts(left)
             for b, z in self.texts(right)
-            if kl.expr_value((relation, _Side(left.orig_type, x), _Side(right.orig_type, z)))
+            if expr_value((relation, _Side(left.orig_type, x), _Side(right.orig_type, z)))
         )
         return holds, holds
 
@@ -471,8 +472,7 @@ class Encoding(Gates):
         found: dict[str, list[int]] = {}
         rest = YES
         for when, text in self._said_texts(symbol):
-            fits = self.some(at for at, ends in limits if self.kconf.rules.clamps or _within(ends, text, symbol))
-            counts = self.every([visible, when, fits])
+            counts = self.every([visible, when])
             found.setdefault(text, []).append(counts)
             rest = self.every([rest, -counts])
         for default, condition in symbol.defaults:
@@ -537,10 +537,6 @@ def _literal(value: bool) -> int:
 
 def _key(expr: Any) -> Any:
     return id(expr) if expr.__class__ is tuple else expr
-
-
-def _within(ends: tuple[str, str] | None, text: str, symbol: Any) -> bool:
-    return _clamp(ends, text, symbol) == text
 
 
 def _clamp(ends: tuple[str, str] | None, text: str, symbol: Any) -> str:

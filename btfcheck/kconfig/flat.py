@@ -92,10 +92,12 @@ def _numbered(items: list[Any], roots: Iterable[Any]) -> tuple[dict[int, int], l
     expressions: list[tuple[int, int, int]] = []
 
     def add(expr: Any) -> None:
-        for part in expr[1:]:
-            if id(part) not in number:
-                add(part)
-        expressions.append((expr[0], number[id(expr[1])], number[id(expr[2])] if len(expr) > 2 else _NONE))
+        left, right = expr[1], expr[-1]  # one and the same where there is one
+        if id(left) not in number:
+            add(left)
+        if id(right) not in number:
+            add(right)
+        expressions.append((expr[0], number[id(left)], number[id(right)] if len(expr) > 2 else _NONE))
         number[id(expr)] = len(number)
 
     for root in roots:
@@ -127,6 +129,7 @@ def restore(kconf: KernelKconfig, data: Any, written: Any) -> None:
     constants, names, choices, prompts, files, modules, macros, columns = marshal.loads(data)
     rows = {name: zip(*map(_ints, table)) for name, table in columns.items()}  # noqa: B905
     kconf.turns = 0
+    kconf.contradicted = set()
     kconf.warn = kconf._warn_assign_no_prompt = False
     kconf.defconfig_list = None
     kconf.const_syms = {row[0]: _constant(kconf, row) for row in constants}

@@ -175,6 +175,7 @@ class Trial:
                 syms[name].give(value)
             elif value is not None:
                 syms[name].set_value(value)
+        self.kconf.settle()
 
     def holds(self, edits: Edits) -> bool:
         """Whether every goal is granted."""

@@ -15,6 +15,7 @@ from typing import Any
 import kconfiglib as kl
 
 from btfcheck.kconfig.dialect import KernelKconfig, Written
+from btfcheck.kconfig.values import expr_value
 
 Bounds = tuple[int, int]
 ANY: Bounds = (0, 2)
@@ -85,6 +86,7 @@ class State:
                 symbol.give(value)
         for name, value in hold.items():
             kconf.syms[name].give(value)
+        kconf.settle()
         if not self.complete or None in values.values():
             if kconf.askable is None:
                 kconf.askable = [s for s in kconf.unique_defined_syms if settable(s)]
@@ -130,7 +132,7 @@ class State:
             return "y" if shown else None
         others = [c for c in clauses if c not in mine]
         rest = all(c.__class__ is tuple or c.name not in self.unknown for c in others)
-        return "n" if rest and all(kl.expr_value(c) == 2 for c in others) else None
+        return "n" if rest and all(expr_value(c) == 2 for c in others) else None
 
     def forget(self) -> None:
         """Drop what was worked out; to be called after a value was changed."""
@@ -146,7 +148,7 @@ class State:
     def bounds(self, expr: Any) -> Bounds:
         """The least and the greatest value of an expression, symbol or choice."""
         if not self.unknown:
-            value = kl.expr_value(expr)
+            value = expr_value(expr)
             return value, value
         if expr.__class__ is not tuple:
             return self._item(expr)
@@ -160,7 +162,7 @@ class State:
             return join(a, c), join(b, d)
         if any(self._open(side) for side in expr[1:]):
             return ANY
-        value = kl.expr_value(expr)
+        value = expr_value(expr)
         return value, value
 
     def _open(self, item: Any) -> bool:
@@ -304,7 +306,7 @@ def conditions(kconf: KernelKconfig, symbol: Any) -> list[Written]:
     for item in ([symbol.choice] if symbol.choice else []) + [symbol]:
         definitions = [_parts(written) for written in kconf.definitions(item)]
         if definitions:
-            found += min(definitions, key=lambda d: sum(kl.expr_value(c.expr) == 0 for c in d))
+            found += min(definitions, key=lambda d: sum(expr_value(c.expr) == 0 for c in d))
     unique = {id(c.expr) if c.expr.__class__ is tuple else (c.expr, c.text): c for c in found}
     return list(unique.values())
 

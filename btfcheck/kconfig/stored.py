@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from btfcheck import __version__
-from btfcheck.files import cache_folder, thin_out, write_whole
+from btfcheck.files import Stamp, cache_folder, stamp_of, thin_out, write_whole
 
-Stamp = tuple[int, int, int, int]
 _MOST = 12  # trees that are kept, of 3 to 4 MB each
 _SETTLED = 2_000_000_000  # ns; a file changed twice in less may look the same
 _HEADER = struct.Struct("=IIII")  # the checksum, the lengths of the three parts
@@ -45,16 +44,11 @@ class Parsed(NamedTuple):
     written: Any
 
 
-def stamp(found: os.stat_result) -> Stamp:
-    """What tells that a file is not the one that was read."""
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
-
-
 class Store:
     """The place of one tree, for one environment and one set of facts."""
 
     def __init__(self, root: str, environment: Mapping[str, str], facts: Sequence[object]) -> None:
-        program: list[object] = [stamp(os.stat(file)) for file in _program() if os.path.exists(file)]
+        program: list[object] = [stamp_of(file) for file in _program()]
         program += [__version__, sys.implementation.cache_tag, sys.byteorder]
         key = repr((root, sorted(environment.items()), facts, program))
         name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
@@ -74,7 +68,7 @@ class Store:
                 return None
             head, things = body[: lengths[0]], body[lengths[0] :][: lengths[1]]
             seen, rules, measured = marshal.loads(head)
-            if any(stamp(os.stat(path)) != was for path, was in seen[0]):
+            if any(stamp_of(path) != was for path, was in seen[0]):
                 return None
             with contextlib.suppress(OSError):
                 os.utime(self._file)  # the ones that are not asked for go first
@@ -84,7 +78,7 @@ class Store:
 
     def put(self, seen: Seen, parsed: Parsed) -> None:
         """Keep a tree; one that cannot be kept only costs time. A file that was changed just now may change again."""
-        if any(max(changed, moved) > self.started - _SETTLED for _, (_, changed, moved, _) in seen.files):
+        if any(max(changed, moved) > self.started - _SETTLED for _, (*_, changed, moved) in seen.files):
             return
         head = marshal.dumps((tuple(seen), parsed.rules, parsed.measured))
         parts = head, parsed.things, parsed.written
@@ -100,4 +94,5 @@ def _program() -> list[str]:
     import kconfiglib
 
     here = os.path.dirname(os.path.abspath(__file__))
-    return [kconfiglib.__file__, *(os.path.join(here, f"{name}.py") for name in ("dialect", "flat", "stored", "tree"))]
+    names = ("dialect", "flat", "stored", "tree", "values")
+    return [kconfiglib.__file__, *(os.path.join(here, f"{name}.py") for name in names)]

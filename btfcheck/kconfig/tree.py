@@ -13,6 +13,7 @@ from typing import Any
 
 import kconfiglib as kl
 
+from btfcheck.files import Stamp, stamp
 from btfcheck.kconfig import flat, stored
 from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
@@ -52,7 +53,7 @@ class Tree(KernelKconfig):
         self.root = root
         self.environment = {**environment, "srctree": root}
         self.shell = shell
-        self._files: dict[str, stored.Stamp] = {}
+        self._files: dict[str, Stamp] = {}
         self._variables: dict[str, str] = {}
         self._commands: list[tuple[str, str, str]] = []
         if parsed is None:
@@ -73,9 +74,10 @@ class Tree(KernelKconfig):
 
     def seen(self) -> stored.Seen:
         """All that what was parsed depends on."""
-        rules = [os.path.join(self.root, name) for name in _RULES]
-        files = {**self._files, **{path: stored.stamp(os.stat(path)) for path in rules}}
-        return stored.Seen(tuple(files.items()), tuple(self._variables.items()), tuple(self._commands))
+        for name in _RULES:
+            path = os.path.join(self.root, name)
+            self._files[path] = stamp(os.stat(path))
+        return stored.Seen(tuple(self._files.items()), tuple(self._variables.items()), tuple(self._commands))
 
     def parsed(self) -> stored.Parsed:
         """What to make an equal tree of."""
@@ -100,14 +102,14 @@ class Tree(KernelKconfig):
         if name == "info":  # would print
             return ""
         if name not in self.variables and name not in self._functions:
+            if len(args) > 1:
+                return ""
             value = self._variables[name] = _variable(self.environment, name)
             return value
         return KernelKconfig._fn_val(self, args)
 
-    def _open(self, filename: str, mode: str) -> Any:
-        file = KernelKconfig._open(self, filename, mode)
-        self._files[filename] = stored.stamp(os.fstat(file.fileno()))
-        return file
+    def opened(self, filename: str, file: Any) -> None:
+        self._files[filename] = stamp(os.fstat(file.fileno()))
 
     def said(self, symbol: Any) -> str:
         reason = getattr(self.shell, "reason", None)
@@ -258,6 +260,7 @@ def assign(kconf: KernelKconfig, words: Mapping[str, str]) -> None:
         value = _value(symbol, word) if symbol is not None and symbol.nodes else None
         if value is not None:
             symbol.set_value(value)
+    kconf.settle()
 
 
 def _value(symbol: Any, word: str) -> str | None:

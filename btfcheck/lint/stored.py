@@ -2,7 +2,7 @@
 """Checked rule files, kept in the user's cache: TOML takes ten times as long to read.
 
 The cache is trusted as __pycache__ is, and is in the same format, which needs no import. An
-entry is taken only for the same files with the same size and time of change. Without a writable
+entry is taken only for the same files with the same stamps. Without a writable
 cache everything works as well, a little later.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from btfcheck import __version__
-from btfcheck.files import cache_folder, write_whole
+from btfcheck.files import cache_folder, stamp, write_whole
 
 Files = dict[str, dict[str, Any]]
 
@@ -23,7 +23,7 @@ def get(paths: Sequence[str], make: Callable[[], Files]) -> Files:
     import marshal
     from zlib import crc32
 
-    key = [[__version__, 1], *([p, (s := os.stat(p)).st_mtime_ns, s.st_size, s.st_ino] for p in paths)]
+    key = [[__version__, 1], *([p, *stamp(os.stat(p))] for p in paths)]
     name = crc32(marshal.dumps(key))
     entry = os.path.join(cache_folder(), f"rules-{name:08x}")
     try:

@@ -23,12 +23,17 @@ def make(folder: Path, age: str = "7.3") -> Path:
     """A copy of the tree at `folder`/linux."""
     root = folder / "linux"
     shutil.copytree(SOURCE, root)
-    (root / "scripts/kconfig").mkdir()
-    for name, text in zip(FILES, MARKS[age], strict=True):
-        (root / "scripts/kconfig" / name).write_text(f"/* {text} */\n")
-    words = [*WORDS, MARKS[age][2]]
-    (root / "scripts/kconfig/lexer.l").write_text("".join(f'"{w}"\t\treturn T_{w.upper()};\n' for w in words))
+    mark(root, age)
     if age == "7.3":
         with (root / "init/Kconfig").open("a") as file:
             file.write((root / "init/Kconfig.new").read_text())
     return root
+
+
+def mark(root: Path, age: str) -> None:
+    """Give a tree what tells the age of its conf."""
+    (root / "scripts/kconfig").mkdir(parents=True)
+    for name, text in zip(FILES, MARKS[age], strict=True):
+        (root / "scripts/kconfig" / name).write_text(f"/* {text} */\n")
+    words = [*WORDS, MARKS[age][2]]
+    (root / "scripts/kconfig/lexer.l").write_text("".join(f'"{w}"\t\treturn T_{w.upper()};\n' for w in words))

@@ -201,3 +201,115 @@ config A
 	default "$($)$(a$b) $(once) $(again)"
 """
     assert value(load(tmp_path, text, monkeypatch), "A") == "12 $(X) $(X)"
+
+
+def test_what_names_an_environment_variable_in_a_string_is_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACE", "somewhere")
+    text = 'config A\n\tstring\n\tdefault "$PLACE $UNAME_RELEASE $(PLACE) ${PLACE}"\n'
+    assert value(load(tmp_path, text, monkeypatch), "A") == "$PLACE $UNAME_RELEASE somewhere ${PLACE}"
+
+
+def test_arguments_of_a_macro_start_at_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'f = [$(1)$(0)$(-1)$(2)]\nconfig A\n\tstring\n\tdefault "$(f,x,y)"\n'
+    assert value(load(tmp_path, text, monkeypatch), "A") == "[xy]"
+
+
+def test_a_comment_ends_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "# a drawing /\\\nconfig A\n\tdef_bool y\n\t# again \\\n\tdepends on \\\n\t\tB\n"
+    kconf = load(tmp_path, text, monkeypatch)
+    assert value(kconf, "A") == "n"
+    ((depends,),) = kconf.definitions(kconf.syms["A"])
+    assert (depends.text, depends.line) == ("depends on B", 6)
+
+
+def test_the_first_type_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kconf = load(tmp_path, "config A\n\tint\n\tdefault 5\nconfig A\n\tbool\n", monkeypatch)
+    assert value(kconf, "A") == "5"
+
+
+def test_a_tristate_gives_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'config A\n\tdef_bool y\nconfig B\n\tstring\n\tdefault A\nconfig C\n\tstring\n\tdefault y\n'
+    kconf = load(tmp_path, text, monkeypatch)
+    assert (value(kconf, "B"), value(kconf, "C")) == ("n", "y")
+
+
+def test_what_one_definition_depends_on_holds_for_one_that_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = "config B\n\tbool\n", "config B\n\tbool\n\tdepends on OFF\n"
+    for both in (first + second, second + first):
+        kconf = load(tmp_path, f"config A\n\tdef_bool y\n\timply B\n{both}", monkeypatch)
+        assert value(kconf, "B") == "n"
+    kconf = load(tmp_path, f"config A\n\tdef_bool y\n\timply B\n{first}{first}", monkeypatch)
+    assert value(kconf, "B") == "y"
+
+
+def test_only_a_configuration_sets_a_transitional_symbol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "config OLD\n\ttristate\n\ttransitional\nconfig A\n\tdef_bool y\n\tselect OLD\n\timply OLD\n"
+    kconf = load(tmp_path, text, monkeypatch)
+    assert value(kconf, "OLD") == "n"
+    kconf.syms["OLD"].set_value("m")
+    assert value(kconf, "OLD") == "y"  # there are no modules
+
+
+def test_an_undefined_condition_of_a_dependency_is_not_n(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'config A\n\tbool "a"\n\tdepends on B if UNDEFINED\nconfig B\n\tbool "b"\n'
+    kconf = load(tmp_path, text, monkeypatch)
+    kconf.syms["A"].set_value("y")
+    assert value(kconf, "A") == "n"
+    kconf.syms["B"].set_value("y")
+    assert value(kconf, "A") == "y"
+
+
+OLD = Rules(choices=False, clamps=False, zero=False)
+RANGED = """\
+config N
+	int "n"
+	range 1 9
+	default 4
+config FAR
+	def_bool N > 8
+config WIDE
+	int "wide"
+	range 0 N
+"""
+
+
+def test_a_number_out_of_range_is_forgotten_when_all_is_worked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kconf = load(tmp_path, RANGED, monkeypatch, OLD)
+    kconf.syms["N"].set_value("50")
+    kconf.settle()
+    assert (value(kconf, "N"), value(kconf, "FAR")) == ("4", "y")
+    kconf.syms["N"].set_value("6")
+    kconf.settle()
+    assert (value(kconf, "N"), value(kconf, "FAR")) == ("6", "n")
+    kconf.syms["N"].set_value("50")
+    kconf.settle()
+    kconf.syms["N"].unset_value()
+    assert (value(kconf, "N"), value(kconf, "FAR")) == ("4", "n")
+
+
+def test_newer_kernels_take_the_nearest_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kconf = load(tmp_path, RANGED, monkeypatch)
+    kconf.syms["N"].set_value("50")
+    kconf.settle()
+    assert (value(kconf, "N"), value(kconf, "FAR")) == ("9", "y")
+
+
+def test_m_after_y_leaves_a_choice_of_tristates_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = "".join(f'config {n}\n\ttristate "{n}"\n' for n in ("ONE", "TWO"))
+    text = f'config MODULES\n\tdef_bool y\n\tmodules\nchoice\n\tprompt "which"\n{members}endchoice\n'
+    kconf = load(tmp_path, text, monkeypatch, OLD)
+    kconf.syms["ONE"].set_value("y")
+    assert (value(kconf, "ONE"), value(kconf, "TWO")) == ("y", "n")
+    kconf.syms["TWO"].set_value("m")
+    assert (value(kconf, "ONE"), value(kconf, "TWO")) == ("m", "m")
+
+
+def test_modules_that_would_have_to_know_themselves_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kconf = load(tmp_path, "config MODULES\n\ttristate\n\tmodules\n\tdefault m\n", monkeypatch)
+    assert value(kconf, "MODULES") == "y"

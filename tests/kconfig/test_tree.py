@@ -494,6 +494,6 @@ def test_the_compiler_of_this_machine_for_another_one_is_told(
     (root / "scripts/Makefile.clang").write_text("CLANG_TARGET_FLAGS_arm64 := aarch64-linux-gnu\n")
     monkeypatch.setattr(environment, "_host_arch", lambda: "x86")
     said = {("clang",): "clang version 22"}
-    monkeypatch.setattr(environment, "_first_line", lambda c, *_, **__: said.get(c, "gcc 12"))
+    monkeypatch.setattr(environment, "_first_line", lambda command, *_, **__: said.get(command, "gcc 12"))
     missing = environment.environment(str(root), words).missing
     assert ("CC=gcc builds for x86, not for arm64: give CROSS_COMPILE= or LLVM=1" in missing) is told
