@@ -208,3 +208,54 @@ def test_an_interrupted_load_leaves_nothing(number: int, tmp_path: Path) -> None
     kept = [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()]
     assert not any(name.startswith(".") for name in kept)
     assert f"sleep {seconds}" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_two_first_loads_at_once(tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    words = [sys.executable, "-m", "btfcheck", "check", ".config", "--tree", str(root), "--output", "json"]
+    both = [subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (process.communicate(timeout=60)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert first == second
+    assert list((tmp_path / "cache").rglob(".*")) == []
+    assert subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60).stdout == first
+
+
+def test_a_tree_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    before = sorted(root.rglob("*"))
+    folders = [place for place in (root, *before) if place.is_dir()]
+    for place in folders:
+        place.chmod(0o555)
+    code, _, _ = check(root, CONFIG, capsys)
+    assert code == 0
+    assert sorted(root.rglob("*")) == before
+    for place in folders:  # for whoever cleans up
+        place.chmod(0o755)
+
+
+def test_no_home_only_costs_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_tree.make(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    for home in ("/proc", "/dev/null/home", ""):
+        monkeypatch.setenv("HOME", home)
+        assert check(root, CONFIG, capsys)[0] == 0
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # a user without an entry
+    monkeypatch.chdir(tmp_path)
+    assert check(root, CONFIG, capsys)[0] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".config", "linux"]
+
+
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for words in (f"check .config --tree {root}", f"matrix --tree {root}", f"explain RUST .config --tree {root}"):
+        shell = f"{sys.executable} -m btfcheck {words} -q | true"
+        done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        assert done.stderr.replace(f"btfcheck: reading {root}\n", "") == ""
