@@ -71,11 +71,7 @@ class State:
             if symbol.given is not None:
                 symbol.give(None)
         kconf.touched = True
-        for name in kconf.leaves:
-            value = hold.get(name) or self._fact(name, values)
-            kconf.syms[name].give(value)
-            if value is None:
-                self.unknown.add(name)
+        self.take_leaves({**values, **hold})
         for name, value in values.items():  # in their order: of a choice's members the last y counts
             symbol = kconf.syms.get(name)
             if value is None or symbol is None or not symbol.nodes or name in kconf.leaves or name in hold:
@@ -95,6 +91,14 @@ class State:
                 for s in kconf.askable
                 if s.given is None and s.user_value is None and self._unsaid(s.name, values)
             }
+
+    def take_leaves(self, values: Mapping[str, str | None]) -> None:
+        """Give the leaves these values, and whatever was worked out anew."""
+        self.forget()
+        for name in self.kconf.leaves:
+            value = self._fact(name, values)
+            self.kconf.syms[name].give(value)
+            (self.unknown.add if value is None else self.unknown.discard)(name)
 
     def _unsaid(self, name: str, values: Mapping[str, str | None]) -> bool:
         return values[name] is None if name in values else not self.complete

@@ -306,10 +306,9 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
     from btfcheck.kconfig.forbidden import forbidden
 
     names = [n for n in _GUARDED if n in facts.recorded]
-    found = list(forbidden(kernel.loaded, kernel.values(live=False), names))
-    by_hand = {item.symbol for item in found}
-    if kernel.tree is not None:  # the tools of this build may deny what those of the configuration granted
-        found += [i for i in forbidden(kernel.loaded, kernel.values(live=True), names) if i.symbol not in by_hand]
+    # The tools of this build may deny what those of the configuration granted.
+    tools = kernel.tree.measured if kernel.tree is not None else None
+    found = forbidden(kernel.loaded, kernel.values(live=False), names, tools)
     if not found:
         yield blank
     for item in found:
@@ -318,7 +317,7 @@ def _forbidden(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -
         if not item.certain:
             notes = ()
             said = f"may forbid it: no source of it was read, {origin_words(item.origins)} would"
-        elif item.symbol not in by_hand:
+        elif item.by_tools:
             said, notes, fix = "drops it with these tools", (), _OTHER_TOOLS_MADE_IT
         clauses = list(item.clauses)
         yield blank._replace(
