@@ -18,6 +18,8 @@ import pytest
 from btfcheck.kconfig import answers, environment, tree
 from btfcheck.kconfig.changes import ways_out
 from btfcheck.kconfig.forbidden import forbidden
+from btfcheck.kconfig.guess import Guesses
+from btfcheck.kconfig.proposal import Trial
 from btfcheck.kconfig.why import why
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -102,6 +104,12 @@ def test_ways_out_of_a_tree_hold_by_evaluation(tmp_path: Path) -> None:
         words = {n: v for n, v in WANTED.items() if n not in way.given_up}
         tree.assign(kconf, {**{e.name: e.value for e in way.edits}, **words})
         assert all(kconf.syms[n].str_value == v for n, v in words.items())
+
+
+def test_the_search_without_a_solver_finds_what_a_module_needs(tmp_path: Path) -> None:
+    kconf, _ = load(make(tmp_path))
+    (way,) = Guesses(Trial(kconf, {**kconf.measured, "CRYPTO": "n", "DM": "n"}, True)).run({"XTS": "m"})
+    assert (way.given_up, [(e.name, e.value) for e in way.edits]) == ((), [("CRYPTO", "y")])
 
 
 def test_an_older_pahole_is_a_way_to_change_the_tools(tmp_path: Path) -> None:
