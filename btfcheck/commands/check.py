@@ -212,8 +212,7 @@ def _open_tree(
         said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
     if console is None:
         return open_tree(tree, given, facts.arch, facts=said)
-    with console.counter(ASKING) as watch:
-        loaded = open_tree(tree, given, facts.arch, facts=said, watch=watch)
+    loaded = open_tree(tree, given, facts.arch, facts=said, watching=lambda: console.counter(ASKING))
     for text in loaded.missing:
         console.info(f"btfcheck: {text}")
     if loaded.assumed:

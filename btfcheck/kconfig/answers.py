@@ -59,7 +59,6 @@ class Answers:
         execute: bool = True,
         rule: Rule | None = None,
         folder: str | None = None,
-        watch: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
         self.environment = environment
@@ -68,7 +67,7 @@ class Answers:
         self.assumed: list[str] = []
         self.by_rule: list[str] = []
         self.ran = 0
-        self.watch = watch
+        self.watch: Callable[[str], None] | None = None
         self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
         self._place = ""

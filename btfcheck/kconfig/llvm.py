@@ -94,7 +94,7 @@ class _Search:
         """The tree as LLVM=word makes it, every command run; None where the tree refuses that one."""
         variables = {**self.variables, "LLVM": word, **_commands(word)}
         try:
-            return open_tree(self.tree.root, variables, self.tree.environment["ARCH"])
+            return open_tree(self.tree.root, variables, self.tree.environment["ARCH"], watching=self.tree.watching)
         except InputError:
             return None
 
