@@ -221,10 +221,13 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
         recorded = facts.recorded.get(name)
         current = recorded.value if recorded else "n" if facts.complete else None
         if not any(name in kconf.syms and kconf.syms[name].nodes for kconf in kernel.loaded):
+            if kernel.tree is not None:
+                yield _nameless(start, want, kernel.tree, facts)
+                continue
             yield from _unmodelled(start, want, recorded, current, facts)
             continue
-        if current == want.value and facts.complete:
-            yield start  # whether Kconfig likes it is another rule's question
+        if current == want.value and facts.complete and kernel.tree is None:
+            yield start  # whether Kconfig likes it is another rule's question; a tree tells of every symbol
             continue
         answers = why(kernel.loaded, name, values, complete=facts.complete, wanted=want.value or "y")
         granted = {answer.granted for answer in answers}
@@ -234,6 +237,26 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
             yield _blocked(start, want, answers, ways(want), facts, ruleset)
         elif recorded is not want:  # a fragment's own wishes may be open
             yield _open(start, want, answers, facts, ruleset)
+
+
+def _nameless(start: Outcome, want: Fact, tree: Tree, facts: Facts) -> Outcome:
+    """A symbol that the tree does not have: whatever the .config says of it, Kconfig drops it."""
+    if want.value == "n":
+        return start
+    return start._replace(
+        status=Status.FINDING,
+        message=f"CONFIG_{want.name}={want.value} was asked for, and Linux {facts.release} has no such symbol",
+        locations=(want.source,),
+        fix=near_names(tree, want.name),
+    )
+
+
+def near_names(kconf: Any, name: str) -> str:
+    """Which symbol may have been meant, "" where none comes near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [s.name for s in kconf.unique_defined_syms], 3, 0.8)
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def _unmodelled(

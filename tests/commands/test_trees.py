@@ -259,3 +259,49 @@ def test_a_reader_that_goes_away(tmp_path: Path) -> None:
         shell = f"{sys.executable} -m btfcheck {words} -q | true"
         done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
         assert done.stderr.replace(f"btfcheck: reading {root}\n", "") == ""
+
+
+# ---------------------------------------------------------------- names that a tree does not have
+
+
+def test_what_a_tree_has_no_name_for_is_not_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    for text in (CONFIG, CONFIG + "CONFIG_DEBUG_INFO_BTS=y\n"):  # Kconfig drops the line
+        code, data, _ = check(root, text, capsys, "--no-probe", "--want", "DEBUG_INFO_BTS")
+        assert code == 1
+        found = next(o for o in data["outcomes"] if o["subject"] == "DEBUG_INFO_BTS")
+        assert found["message"] == "CONFIG_DEBUG_INFO_BTS=y was asked for, and Linux 9.8.7 has no such symbol"
+        assert found["fix"] == "did you mean DEBUG_INFO_BTF?"
+    code, data, _ = check(root, CONFIG, capsys, "--no-probe", "--want", "DEBUG_INFO_BTS=n")
+    assert code == 0
+    (tmp_path / "fragment").write_text("CONFIG_DEBUG_INFO_BTS=y\n")
+    code, _, _ = run(["check", str(tmp_path / "fragment"), "--tree", str(root), "--no-probe"], capsys)
+    assert code == 1
+
+
+def test_what_is_in_the_configuration_and_the_tree_drops_is_not_passed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_tree.make(tmp_path)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config WISHED\n\tbool "w"\n\tdepends on STRICT\n')
+    for more, code in (("CONFIG_STRICT=y\n", 0), ("", 1)):
+        found, data, _ = check(root, f"{CONFIG}{more}CONFIG_WISHED=y\n", capsys, "--no-probe", "--want", "WISHED")
+        assert found == code
+    told = finding(data, "BTF100")
+    assert told["message"] == "CONFIG_WISHED=y was asked for, and Linux 9.8.7 does not grant it"
+    assert "way out 1: CONFIG_STRICT=y" in told["notes"]
+
+
+def test_explain_names_what_was_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    words = ["explain", "DEBUG_INFO_BTS", str(tmp_path / ".config"), "--no-probe"]
+    assert main([*words, "--tree", str(root)]) == 2
+    told = capsys.readouterr().err
+    assert "no symbol DEBUG_INFO_BTS is known for Linux 9.8.7; did you mean DEBUG_INFO_BTF?" in told
+    assert "--tree" not in told
+    assert main([*words, "--kernel", "6.12.117"]) == 2
+    told = capsys.readouterr().err
+    assert "; did you mean DEBUG_INFO_BTF" in told
+    assert "; --tree DIR asks a kernel's source" in told
