@@ -38,7 +38,7 @@ def by_llvm(tree: Tree, goals: Mapping[str, str], values: Values, found: Ways, *
     `goals`, `values` and `complete` as for ways_out. Where no LLVM changes anything, the lines that
     forbid it with the newest are the ones to be told.
     """
-    if any(_as_it_is(way) for way in found.ways) or not _has_target(tree):
+    if any(_as_it_is(way) for way in found.ways) or _is_newest(tree) or not _has_target(tree):
         return found
     search = _Search(tree, goals, values, complete)
     hope = search.ways(search.assumed(_NEWEST))
@@ -54,6 +54,11 @@ def by_llvm(tree: Tree, goals: Mapping[str, str], values: Values, found: Ways, *
         if ways := search.granted(search.assumed(version), *edits):
             return ways
     return found
+
+
+def _is_newest(tree: Tree) -> bool:
+    whole = all(tree.measured.get(name) == "y" for name in ("CC_IS_CLANG", "LD_IS_LLD", "AS_IS_LLVM"))
+    return whole and int(tree.measured.get("CLANG_VERSION", "0")) >= _NEWEST
 
 
 def _has_target(tree: Tree) -> bool:
@@ -133,7 +138,8 @@ def _installed(tree: Tree) -> Iterator[tuple[str, int]]:
                 for name in _names(place) if re.fullmatch(r"clang-\d+", name)}  # fmt: skip
     for word in ("1", *sorted(suffixes, key=lambda s: -int(s[1:]))):
         commands = _commands(word)
-        if commands["CC"] == tree.environment["CC"] or not all(tools.find(c)[0] for c in commands.values()):
+        now = {name: tree.environment.get(name) for name in commands}
+        if commands == now or not all(tools.find(c)[0] for c in commands.values()):
             continue
         said = re.search(r"clang version (\d+)\.(\d+)\.(\d+)", tools.ask([commands["CC"], "--version"]).text)
         if said:

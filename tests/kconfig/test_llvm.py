@@ -132,6 +132,31 @@ def test_one_that_the_tree_refuses_is_none(root: Path, tmp_path: Path, monkeypat
     assert Edit("LLVM", "-19", True) not in ask(root, {"CLANG_19": "y"})[1].ways[0].edits
 
 
+def test_clang_with_another_linker_is_no_whole_llvm(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, {"": "22.1.8"}, monkeypatch)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config LLD\n\tbool "l"\n\tdepends on $(success,test "$(LD)" = ld.lld)\n')
+    kconf = tree.open_tree(str(root), {"ARCH": "x86", "CC": "clang"})
+    found = by_llvm(kconf, {"LLD": "y"}, kconf.measured, ways_out([kconf], {"LLD": "y"}, kconf.measured))
+    assert found.ways[0].edits == (Edit("LLVM", "1", True),)
+
+
+def test_the_newest_llvm_is_not_looked_for_twice(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, {"": "22.1.8"}, monkeypatch)
+    with (root / "init/Kconfig").open("a") as file:
+        for name in ("LD_IS_LLD", "AS_IS_LLVM"):
+            file.write(f"config {name}\n\tdef_bool $(success,test $(LD) = ld.lld)\n")
+    kconf = tree.open_tree(str(root), {"ARCH": "x86", "LLVM": "1"})
+    goals = {"CLANG_19": "y", "NOT_CLANG": "y"}
+    found = ways_out([kconf], goals, kconf.measured)
+    monkeypatch.setattr("btfcheck.kconfig.llvm.open_tree", None)
+    assert by_llvm(kconf, goals, kconf.measured, found) is found
+
+
 def test_nothing_is_run_where_nothing_may_be(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, {"": "19.1.7"}, monkeypatch)
     (tmp_path / "bin/clang").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
