@@ -87,8 +87,7 @@ def ask(root: Path, goals: Mapping[str, str], **how: Mapping[str, str]) -> tuple
 
 def test_an_installed_clang_that_will_do(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, {"": "16.0.6", "-18": "18.1.8", "-19": "19.1.7"}, monkeypatch)
-    gcc, found = ask(root, {"CLANG_19": "y"})
-    assert all(way.given_up for way in gcc.ways)
+    found = ask(root, {"CLANG_19": "y"})[1]
     (way,) = found.ways
     assert way.edits == (Edit("LLVM", "-19", True),)
     assert way.lost == ("GCC_ONLY",)  # the change of the compiler does that
