@@ -66,7 +66,7 @@ def test_the_running_kernel_is_not_judged_in_place_of_what_was_named(
     monkeypatch.chdir(tmp_path)
     code, _, err = run(["check", *words, "--no-probe"], capsys)
     assert code == 3
-    assert "not there: " in err or "none of these is there: " in err
+    assert "no configuration is named, and there is no " in err
 
 
 def test_a_configuration_that_another_release_wrote(
