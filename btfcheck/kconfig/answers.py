@@ -40,6 +40,8 @@ _RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
 # $(if-success,...) of scripts/Kconfig.include.
 _IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
 
+_BESIDE = re.compile(rb"[\w.-]+\.(?:sh|h|c|py|pl|awk)\b")
+
 Rule = Callable[[str], "str | None"]
 
 
@@ -153,12 +155,18 @@ class Answers:
         return " ".join([command.replace(self.root, "$(srctree)"), *scripts])
 
     def _digest(self, path: str) -> str:
+        """Of a script and of the files beside it that it names: cc-version.sh asks min-tool-version.sh."""
         if path not in self._scripts:
+            self._scripts[path] = "-"  # for one that names itself
             try:
                 with open(path, "rb") as file:
-                    self._scripts[path] = hashlib.sha256(file.read()).hexdigest()[:16]
+                    text = file.read()
             except OSError:
-                self._scripts[path] = "-"
+                return "-"
+            folder = os.path.dirname(path)
+            beside = sorted({os.path.join(folder, os.fsdecode(name)) for name in _BESIDE.findall(text)})
+            others = "".join(self._digest(other) for other in beside if os.path.isfile(other))
+            self._scripts[path] = hashlib.sha256(text + others.encode()).hexdigest()[:16]
         return self._scripts[path]
 
     def _identity(self) -> str:

@@ -149,6 +149,18 @@ def test_where_the_tree_lies_does_not_matter_but_its_scripts_do(tmp_path: Path) 
     assert kconf.measured["PAHOLE_VERSION"] == "131"
 
 
+def test_answers_end_with_the_scripts_that_a_script_asks(tmp_path: Path) -> None:
+    """Each release has its own min-tool-version.sh, by which the same cc-version.sh takes a compiler or not."""
+    root = make(tmp_path)
+    (root / "scripts/pahole-version.sh").write_text('#!/bin/sh\n# pahole-version.sh\n"$(dirname "$0")/min-tool.sh"\n')
+    (root / "scripts/min-tool.sh").write_text("#!/bin/sh\necho 125\n")
+    (root / "scripts/min-tool.sh").chmod(0o755)
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "125"
+    (root / "scripts/min-tool.sh").write_text("#!/bin/sh\necho 130\n")
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "130"
+    assert load(root)[1].ran == 0
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', "\0\1\2"])
 def test_a_damaged_store_only_costs_time(damage: str, tmp_path: Path) -> None:
     root = make(tmp_path)
