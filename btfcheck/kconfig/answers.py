@@ -37,6 +37,7 @@ _INSTALLED = ("/etc/ld.so.cache", "/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sq
               "/lib/apk/db/installed")  # fmt: skip
 _MOST_STORES = 40  # files of answers that are kept
 _RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
+_BESIDE = re.compile(rb"[\w-]+\.(?:sh|h|py|pl)\b")
 # $(if-success,...) of scripts/Kconfig.include.
 _IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
 
@@ -149,17 +150,23 @@ class Answers:
         return text.decode("utf-8", "surrogateescape").replace("\n", " ")
 
     def _key(self, command: str) -> str:
-        """The command, free of where the tree lies, with the text of the scripts it names."""
+        """The command, free of where the tree lies, with what tells the scripts it names from those of other trees."""
         scripts = [self._digest(word) for word in re.findall(re.escape(self.root) + r"/[\w./-]+", command)]
         return " ".join([command.replace(self.root, "$(srctree)"), *scripts])
 
     def _digest(self, path: str) -> str:
+        """Of a script's text, and of those beside it that it names: most ask one for the least version."""
         if path not in self._scripts:
+            self._scripts[path] = "-"
             try:
                 with open(path, "rb") as file:
-                    self._scripts[path] = hashlib.sha256(file.read()).hexdigest()[:16]
+                    text = file.read()
             except OSError:
-                self._scripts[path] = "-"
+                return "-"
+            folder = os.path.dirname(path)
+            names = sorted({name.decode() for name in _BESIDE.findall(text)} - {os.path.basename(path)})
+            told = [text, *(self._digest(os.path.join(folder, name)).encode() for name in names)]
+            self._scripts[path] = hashlib.sha256(b"\0".join(told)).hexdigest()[:16]
         return self._scripts[path]
 
     def _identity(self) -> str:

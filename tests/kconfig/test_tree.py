@@ -141,6 +141,19 @@ def test_where_the_tree_lies_does_not_matter_but_its_scripts_do(tmp_path: Path) 
     assert kconf.measured["PAHOLE_VERSION"] == "131"
 
 
+def test_another_least_version_is_another_question(tmp_path: Path) -> None:
+    """Kernels have the same cc-version.sh, which asks a script beside it what is too old."""
+    root = make(tmp_path)
+    script = root / "scripts/pahole-version.sh"
+    script.write_text("#!/bin/sh\n. $(dirname $0)/min-tool-version.sh\n")
+    least = root / "scripts/min-tool-version.sh"
+    least.write_text("echo 124 # see pahole-version.sh\n")
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "124"
+    assert load(root)[1].ran == 0
+    least.write_text("echo 0 # too old\n")
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "0"
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', "\0\1\2"])
 def test_a_damaged_store_only_costs_time(damage: str, tmp_path: Path) -> None:
     root = make(tmp_path)
