@@ -94,5 +94,4 @@ def _program() -> list[str]:
     import kconfiglib
 
     here = os.path.dirname(os.path.abspath(__file__))
-    names = ("dialect", "flat", "stored", "tree", "values")
-    return [kconfiglib.__file__, *(os.path.join(here, f"{name}.py") for name in names)]
+    return [kconfiglib.__file__, *(os.path.join(here, n) for n in sorted(os.listdir(here)) if n.endswith(".py"))]
