@@ -37,10 +37,9 @@ _INSTALLED = ("/etc/ld.so.cache", "/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sq
               "/lib/apk/db/installed")  # fmt: skip
 _MOST_STORES = 40  # files of answers that are kept
 _RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
+_BESIDE = re.compile(rb"[\w.-]+\.(?:sh|h|c|py|pl|awk)\b")
 # $(if-success,...) of scripts/Kconfig.include.
 _IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
-
-_BESIDE = re.compile(rb"[\w.-]+\.(?:sh|h|c|py|pl|awk)\b")
 
 Rule = Callable[[str], "str | None"]
 
@@ -150,7 +149,7 @@ class Answers:
         return text.decode("utf-8", "surrogateescape").replace("\n", " ")
 
     def _key(self, command: str) -> str:
-        """The command, free of where the tree lies, with the text of the scripts it names."""
+        """The command, free of where the tree lies, with what tells the scripts it names from those of other trees."""
         scripts = [self._digest(word) for word in re.findall(re.escape(self.root) + r"/[\w./-]+", command)]
         return " ".join([command.replace(self.root, "$(srctree)"), *scripts])
 
