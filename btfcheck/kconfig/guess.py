@@ -79,6 +79,8 @@ class Guesses:
             if not self.trial.granted(state, name, value):
                 symbol = self.kconf.syms[name]
                 guesses = self._on(state, symbol, 0) if value != "n" else self._off(state, symbol, 0)
+                if value == "m":
+                    guesses = _product(guesses, self._make(state, self.kconf.modules, True, 0))
                 return [e for e in _product([edits], guesses) if self._sensible(e) and e != edits]
         return []
 
@@ -148,8 +150,8 @@ class Guesses:
             found += here
         if self.kconf.reach and self.kconf.selects(symbol) > _MANY:
             return list(dict.fromkeys(found))[:_MOST]
-        for selector, _ in state.selectors(symbol):
-            found += self._on(state, selector, depth + 1)
+        if symbol.rev_dep is not self.kconf.n:  # each who selects it, and the condition of that
+            found += self._make(state, symbol.rev_dep, True, depth + 1)
         if not asks(symbol):
             for default, condition in symbol.defaults:
                 value = self._make(state, default, True, depth + 1)

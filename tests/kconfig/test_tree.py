@@ -110,6 +110,18 @@ def test_the_search_without_a_solver_finds_what_a_module_needs(tmp_path: Path) -
     kconf, _ = load(make(tmp_path))
     (way,) = Guesses(Trial(kconf, {**kconf.measured, "CRYPTO": "n", "DM": "n"}, True)).run({"XTS": "m"})
     assert (way.given_up, [(e.name, e.value) for e in way.edits]) == ((), [("CRYPTO", "y")])
+    (way,) = Guesses(Trial(kconf, {**kconf.measured, "MODULES": "n", "DM": "n"}, True)).run({"XTS": "m"})
+    assert [(e.name, e.value) for e in way.edits] == [("CRYPTO", "y"), ("MODULES", "y")]
+
+
+def test_the_search_without_a_solver_finds_the_condition_of_a_select(tmp_path: Path) -> None:
+    root = make(tmp_path)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config WIDE\n\tbool "w"\nconfig ARCH_A\n\tdef_bool y\n\tselect HAVE_IT if WIDE\n'
+                   'config HAVE_IT\n\tbool\nconfig WISH\n\tbool "i"\n\tdepends on HAVE_IT\n')  # fmt: skip
+    kconf, _ = load(root)
+    (way,) = Guesses(Trial(kconf, kconf.measured, True)).run({"WISH": "y"})
+    assert [(e.name, e.value) for e in way.edits] == [("WIDE", "y")]
 
 
 def test_an_older_pahole_is_a_way_to_change_the_tools(tmp_path: Path) -> None:
