@@ -29,8 +29,9 @@ def stamp_of(path: str) -> Stamp | None:
 
 
 def cache_folder(name: str = "") -> str:
-    """Where this user's results are kept from run to run."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    """Where this user's results are kept from run to run; a place that cannot be, where there is no home."""
+    bases = (os.environ.get("XDG_CACHE_HOME", ""), os.path.join(os.path.expanduser("~"), ".cache"), os.devnull)
+    base = next(base for base in bases if os.path.isabs(base))  # a relative one is invalid, by XDG's own words
     return os.path.join(base, "btfcheck", name)
 
 

@@ -212,8 +212,7 @@ def _open_tree(
         said.setdefault("RUST_IS_AVAILABLE", "n")  # absent from a .config that conf wrote
     if console is None:
         return open_tree(tree, given, facts.arch, facts=said)
-    with console.counter(ASKING) as watch:
-        loaded = open_tree(tree, given, facts.arch, facts=said, watch=watch)
+    loaded = open_tree(tree, given, facts.arch, facts=said, watching=lambda: console.counter(ASKING))
     for text in loaded.missing:
         console.info(f"btfcheck: {text}")
     if loaded.assumed:
@@ -270,8 +269,7 @@ def _find(path: str | None, given: Mapping[str, str], tree: str, console: Consol
             if console:
                 console.info(f"btfcheck: judging {place}")
             return read(place)
-    there = "is not there" if len(places) == 1 else "none of these is there"
-    raise InputError(f"no configuration named, and {there}: {', '.join(places)}")
+    raise InputError(f"no configuration is named, and there is no {' or '.join(places)}")
 
 
 def _facts(config: Config, wants: Sequence[Fact], kernel: str | None, given: Mapping[str, str]) -> Facts:

@@ -20,7 +20,8 @@ from btfcheck.formats.style import printable
 from btfcheck.gate.subject import Subject
 from btfcheck.gate.work import Work
 from btfcheck.image import DEBUG_ROOTS
-from btfcheck.model import Report, UsageError
+from btfcheck.model import InputError, Report, UsageError
+from btfcheck.release import Release, parse
 from btfcheck.toolchain.tools import resolve, show, split
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace, console: Console) -> Report:
     if args.btf:
         work.judge_present(args.btf, report)
         return report
+    if args.tree:
+        _warn_of_release(args.tree, work.release, console)
     for command in [split(c) for c in args.pahole] or [resolve(variables).commands["PAHOLE"]]:
         console.info(f"btfcheck: {show(command)} encodes {subject.path}")
         before = len(report.outcomes)
@@ -75,6 +78,19 @@ def run(args: argparse.Namespace, console: Console) -> Report:
         lines = row_lines(report.data["encodings"][-1:], console.style)
         console.part(report.outcomes[before:], lines)
     return report
+
+
+def _warn_of_release(tree: str, release: Release, console: Console) -> None:
+    """Say so where the flags are another kernel's than the one that the BTF is judged for."""
+    from btfcheck.kconfig.environment import kernel_version
+
+    try:
+        theirs = kernel_version(tree)
+    except InputError:  # no Makefile; the flags have files of their own
+        return
+    if (of_tree := parse(theirs)) is None or of_tree.line != release.line:
+        console.info(f"btfcheck: the flags are those of Linux {theirs} ({tree}), "
+                     f"and the BTF is judged for Linux {release}")
 
 
 def row_lines(rows: list[dict[str, Any]], style: Style) -> Iterator[str]:

@@ -43,6 +43,7 @@ from btfcheck.commands.rules import rule_data
 from btfcheck.explain import knowledge, markdown
 from btfcheck.explain.pages import rule_page, symbol_page
 from btfcheck.formats.style import Style
+from btfcheck.lint.checks import near_names
 from btfcheck.lint.rules import load
 from btfcheck.model import Fact, InputError, Location, Outcome, Report, Severity, Status, UsageError
 
@@ -160,7 +161,9 @@ def explain_symbol(
     answer = symbols.explain(ground.entries, ground.facts, name, {f.name: f.value or "y" for f in wants})
     if answer is None:
         hint = f"; a type of that name is `type {name}`" if inputs else ""
-        raise UsageError(f"no symbol {name} is known for Linux {release}; --tree DIR asks a kernel's source{hint}")
+        near = near_names(ground.entries.loaded[0], name)
+        ask = "" if args.tree else "--tree DIR asks a kernel's source"
+        raise UsageError("; ".join(filter(None, (f"no symbol {name} is known for Linux {release}", near, ask))) + hint)
     data = symbols.data(answer)
     recorded = ground.facts.recorded.get(name)
     place = f"{recorded.source}  {recorded.source.text}" if recorded else ""

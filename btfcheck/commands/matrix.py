@@ -152,8 +152,8 @@ def _read(root: str, llvm: str, shell: bool, given: dict[str, str], console: Con
     from btfcheck.kconfig.tree import open_tree
 
     facts = {**SUFFICIENT, **(as_facts("llvm", llvm) if llvm else {})}
-    with console.counter(ASKING) as watch:
-        tree = open_tree(root, {"LLVM": "1", **given}, _arch(given), facts=facts, shell=shell, watch=watch)
+    tree = open_tree(root, {"LLVM": "1", **given}, _arch(given), facts=facts, shell=shell,
+                     watching=lambda: console.counter(ASKING))  # fmt: skip
     script = "scripts/min-tool-version.sh"
     least = minimums(read(root, script), tree.environment["SRCARCH"]) if os.path.exists(f"{root}/{script}") else {}
     name = f"{tree.environment['KERNELVERSION']} ({root})"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import kconfiglib as kl
 
-from btfcheck.kconfig.changes import Clash, Way, Ways, ways_out
+from btfcheck.kconfig.changes import Clash, Way, Ways
 from btfcheck.kconfig.state import State
 from btfcheck.kconfig.why import Clause, Leaf, Why, leaf, why
 from btfcheck.lint.checks import (
@@ -66,7 +66,7 @@ def explain(kernel: Kernel, facts: Facts, name: str, goals: Mapping[str, str]) -
     answers = ask(name)
     beside = tuple(w for goal in goals if goal != name for w in ask(goal) if w.granted is not True)
     sought = name in goals and (beside or now.value != goals[name] or any(w.granted is not True for w in answers))
-    found = ways_out(kernel.loaded, goals, values, complete=facts.complete) if sought else Ways((), ())
+    found = kernel.ways_out(goals) if sought else Ways((), ())
     return Answer(name, now, goals, answers, beside, selectors, losers, found, bool(sought))
 
 

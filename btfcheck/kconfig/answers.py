@@ -37,7 +37,7 @@ _INSTALLED = ("/etc/ld.so.cache", "/var/lib/dpkg/status", "/var/lib/rpm/rpmdb.sq
               "/lib/apk/db/installed")  # fmt: skip
 _MOST_STORES = 40  # files of answers that are kept
 _RUST_SOURCE = "lib/rustlib/src/rust/library/core/src/lib.rs"
-_BESIDE = re.compile(rb"[\w-]+\.(?:sh|h|py|pl)\b")
+_BESIDE = re.compile(rb"[\w.-]+\.(?:sh|h|c|py|pl|awk)\b")
 # $(if-success,...) of scripts/Kconfig.include.
 _IF_SUCCESS = re.compile(r'\{ (.*); \} >/dev/null 2>&1 && echo "(.*)" \|\| echo "(.*)"', re.S)
 
@@ -60,7 +60,6 @@ class Answers:
         execute: bool = True,
         rule: Rule | None = None,
         folder: str | None = None,
-        watch: Callable[[str], None] | None = None,
     ) -> None:
         self.root = root
         self.environment = environment
@@ -69,7 +68,7 @@ class Answers:
         self.assumed: list[str] = []
         self.by_rule: list[str] = []
         self.ran = 0
-        self.watch = watch
+        self.watch: Callable[[str], None] | None = None
         self.asked: dict[str, list[str]] = {}  # place -> the commands that stand there
         self._scripts: dict[str, str] = {}
         self._place = ""
@@ -155,18 +154,18 @@ class Answers:
         return " ".join([command.replace(self.root, "$(srctree)"), *scripts])
 
     def _digest(self, path: str) -> str:
-        """Of a script's text, and of those beside it that it names: most ask one for the least version."""
+        """Of a script and of the files beside it that it names: cc-version.sh asks min-tool-version.sh."""
         if path not in self._scripts:
-            self._scripts[path] = "-"
+            self._scripts[path] = "-"  # for one that names itself
             try:
                 with open(path, "rb") as file:
                     text = file.read()
             except OSError:
                 return "-"
             folder = os.path.dirname(path)
-            names = sorted({name.decode() for name in _BESIDE.findall(text)} - {os.path.basename(path)})
-            told = [text, *(self._digest(os.path.join(folder, name)).encode() for name in names)]
-            self._scripts[path] = hashlib.sha256(b"\0".join(told)).hexdigest()[:16]
+            beside = sorted({os.path.join(folder, os.fsdecode(name)) for name in _BESIDE.findall(text)})
+            others = "".join(self._digest(other) for other in beside if os.path.isfile(other))
+            self._scripts[path] = hashlib.sha256(text + others.encode()).hexdigest()[:16]
         return self._scripts[path]
 
     def _identity(self) -> str:

@@ -141,7 +141,8 @@ class Guesses:
             return self._fact(state, name, "y")
         found: list[Edits] = []
         if asks(symbol):
-            here: list[Edits] = [frozenset() if self.trial.goals.get(name) == "y" else frozenset([Edit(name, "y")])]
+            is_goal = self.trial.goals.get(name, "n") != "n"  # m is as good: what else it needs is the same
+            here: list[Edits] = [frozenset() if is_goal else frozenset([Edit(name, "y")])]
             for written in conditions(self.kconf, symbol):
                 here = _product(here, self._make(state, written.expr, True, depth + 1))
             found += here

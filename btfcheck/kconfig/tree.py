@@ -21,6 +21,7 @@ from btfcheck.kconfig.environment import environment, read
 from btfcheck.model import InputError
 
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
+Watching = Callable[[], contextlib.AbstractContextManager[Callable[[str], None]]]
 _LINE = re.compile(r"^(\S+?:\d+): (?:error: )?(.*)", re.S)
 _UNENDED = re.compile(r"error: expected '(\w+)' at end of '(.*)'")
 _ODD = re.compile(r"[^\w@%+=,./~-]")  # the tree's commands name it, unquoted
@@ -43,6 +44,9 @@ class Tree(KernelKconfig):
     reach = 4
     missing: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
+    given: Mapping[str, str] = {}
+    ran = False
+    watching: Watching
 
     def __init__(
         self, root: str, environment: Mapping[str, str], shell: Shell, parsed: stored.Parsed | None = None
@@ -142,6 +146,10 @@ def _asks(symbol: Any) -> bool:
     return any(node.prompt for node in symbol.nodes)
 
 
+def _unwatched() -> contextlib.AbstractContextManager[Callable[[str], None]]:
+    return contextlib.nullcontext(lambda _: None)
+
+
 def open_tree(
     root: str,
     variables: Mapping[str, str],
@@ -149,7 +157,7 @@ def open_tree(
     *,
     facts: Mapping[str, str | None] | None = None,
     shell: bool = False,
-    watch: Callable[[str], None] | None = None,
+    watching: Watching = _unwatched,
 ) -> Tree:
     """Load the tree at `root` for the toolchain that make's `variables` choose.
 
@@ -157,7 +165,8 @@ def open_tree(
     ... as a .config records them) no command of the tree is run: what follows from them is answered,
     the rest taken to succeed; without a compiler among them a sufficient toolchain is taken. With
     `shell` the rest is asked of the installed tools instead: a toolchain that is not there, on the
-    answers of one that is. `watch` is called with the place of each command that is run. Raises InputError.
+    answers of one that is. Within `watching` commands are run, and what it yields is called
+    with the place of each. Raises InputError.
     """
     root = os.path.realpath(root)
     if odd := _ODD.search(root):
@@ -173,12 +182,14 @@ def open_tree(
         known = {**facts, **{n: SUFFICIENT[n] for n in lacking}}
         rule = by_facts(known, around.values["SRCARCH"], around.values.get("CLANG_FLAGS", ""))
         around = around._replace(values={**around.values, **_texts(known)})
-    answers = Answers(root, around, execute=execute, rule=rule, watch=watch)
+    answers = Answers(root, around, execute=execute, rule=rule)
     try:
-        tree = _kept(root, around.values, answers, sorted(known.items()))
+        with watching() as answers.watch:
+            tree = _kept(root, around.values, answers, sorted(known.items()))
     finally:
         answers.watch = None
         answers.close()
+    tree.given, tree.ran, tree.watching = dict(variables), execute, watching
     tree.missing = around.missing
     tree.assumed = (*(f"{n}={known[n]}" for n in lacking), *answers.assumed)
     return tree

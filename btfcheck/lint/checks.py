@@ -14,6 +14,7 @@ from btfcheck.model import Fact, Location, Outcome, Status
 from btfcheck.release import Release
 
 if TYPE_CHECKING:
+    from btfcheck.kconfig.changes import Ways
     from btfcheck.kconfig.tree import Tree
     from btfcheck.kconfig.why import Clause, Leaf, Why
 
@@ -64,6 +65,19 @@ class Kernel:
             found |= {n: f.value for n, f in self.facts.live.items() if n in names}
             found |= {text: f.value for n, text in _ASKED_OF_TOOLS.items() if (f := self.facts.live.get(n))}
         return found
+
+
+    def ways_out(self, goals: Mapping[str, str]) -> Ways:
+        """The ways to all goals: with the tools of this build, and where these close every one, with an LLVM."""
+        from btfcheck.kconfig.changes import ways_out
+
+        values = self.values(live=True)
+        found = ways_out(self.loaded, goals, values, complete=self.facts.complete)
+        if self.tree is None:
+            return found
+        from btfcheck.kconfig.llvm import by_llvm
+
+        return by_llvm(self.tree, goals, values, found, complete=self.facts.complete)
 
 
 # Symbols without a prompt that rules name. Another release than the one that wrote the .config computes
@@ -196,7 +210,7 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
 
     def ways(want: Fact) -> _Ways:
         """The ways out, in full where they are told for the first time."""
-        found = _ways(kernel, goals or {want.name: want.value or "y"}, facts)
+        found = _ways(kernel, goals or {want.name: want.value or "y"})
         first = told.setdefault(found.lines, want.name)
         if first == want.name or not found.any:
             return found
@@ -207,10 +221,13 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
         recorded = facts.recorded.get(name)
         current = recorded.value if recorded else "n" if facts.complete else None
         if not any(name in kconf.syms and kconf.syms[name].nodes for kconf in kernel.loaded):
+            if kernel.tree is not None:
+                yield _nameless(start, want, kernel.tree, facts)
+                continue
             yield from _unmodelled(start, want, recorded, current, facts)
             continue
-        if current == want.value and facts.complete:
-            yield start  # whether Kconfig likes it is another rule's question
+        if current == want.value and facts.complete and kernel.tree is None:
+            yield start  # whether Kconfig likes it is another rule's question; a tree tells of every symbol
             continue
         answers = why(kernel.loaded, name, values, complete=facts.complete, wanted=want.value or "y")
         granted = {answer.granted for answer in answers}
@@ -220,6 +237,26 @@ def _wanted(blank: Outcome, kernel: Kernel, facts: Facts, ruleset: RuleSet) -> I
             yield _blocked(start, want, answers, ways(want), facts, ruleset)
         elif recorded is not want:  # a fragment's own wishes may be open
             yield _open(start, want, answers, facts, ruleset)
+
+
+def _nameless(start: Outcome, want: Fact, tree: Tree, facts: Facts) -> Outcome:
+    """A symbol that the tree does not have: whatever the .config says of it, Kconfig drops it."""
+    if want.value == "n":
+        return start
+    return start._replace(
+        status=Status.FINDING,
+        message=f"CONFIG_{want.name}={want.value} was asked for, and Linux {facts.release} has no such symbol",
+        locations=(want.source,),
+        fix=near_names(tree, want.name),
+    )
+
+
+def near_names(kconf: Any, name: str) -> str:
+    """Which symbol may have been meant, "" where none comes near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [s.name for s in kconf.unique_defined_syms], 3, 0.8)
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def _unmodelled(
@@ -388,10 +425,10 @@ class _Ways(NamedTuple):
     advice: bool
 
 
-def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
+def _ways(kernel: Kernel, goals: Mapping[str, str]) -> _Ways:
     key = tuple(goals.items())
     if key not in kernel.ways:
-        kernel.ways[key] = _search(kernel, goals, facts)
+        kernel.ways[key] = _search(kernel, goals)
     found = kernel.ways[key]
     if found.advice and not kernel.advised:
         kernel.advised = True
@@ -399,10 +436,8 @@ def _ways(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
     return found
 
 
-def _search(kernel: Kernel, goals: Mapping[str, str], facts: Facts) -> _Ways:
-    from btfcheck.kconfig.changes import ways_out
-
-    found = ways_out(kernel.loaded, goals, kernel.values(live=True), complete=facts.complete)
+def _search(kernel: Kernel, goals: Mapping[str, str]) -> _Ways:
+    found = kernel.ways_out(goals)
     lines = [clash_text(c) for c in found.clashes]
     ways = [way_text(way) for way in found.ways if way.edits or way.given_up]
     lines += [f"way out {number}: {text}" for number, text in enumerate(ways[:_MOST_WAYS], 1)]
@@ -466,14 +501,18 @@ def edit_text(edit: Any) -> str:
     """One change as a user makes it."""
     if not edit.tool:
         return config_line(edit.name, edit.value)
+    if edit.name == "LLVM":
+        return f"build with LLVM={edit.value}"
     if edit.value == "y" and edit.name in _LLVM:
         return "build with LLVM=1"
     if edit.name == "RUST_IS_AVAILABLE":
         return "a rustc, bindgen, libclang and rust-src that scripts/rust_is_available.sh accepts"
     if edit.name.endswith("_VERSION") and edit.value.isdigit():
-        bound = "or earlier" if edit.lowers else "or later"
-        version = _dotted(edit.name, int(edit.value))
-        return f"{_TOOLS.get(edit.name, 'a tool')} {version} {bound} ({edit.name}={edit.value})"
+        number, tool = int(edit.value), _TOOLS.get(edit.name, "a tool")
+        bound = f"{_dotted(edit.name, number)} {'or earlier' if edit.lowers else 'or later'}"
+        if number % 100 == 99 and edit.name != "PAHOLE_VERSION":  # the clause says < 190000; there is no 18.99.99
+            bound = f"before {_dotted(edit.name, number + 1)}"
+        return f"{tool} {bound} ({edit.name}={edit.value})"
     return f"other tools, so that {edit.name}={edit.value}"
 
 

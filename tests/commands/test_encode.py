@@ -251,6 +251,19 @@ def test_the_tree_s_own_flags_win(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (code, row["flags"], row["flags_of"], row["assumed"]) == (0, ["--of_the_tree"], str(tmp_path), False)
 
 
+@pytest.mark.parametrize(("patchlevel", "told"), [(16, False), (17, True)])
+def test_flags_of_another_kernel_than_the_one_that_is_judged_are_told(
+    patchlevel: int, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = scene(DEVICE, tmp_path)
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts/pahole-flags.sh").write_text("echo --of_the_tree\n")
+    (tmp_path / "Makefile").write_text(f"VERSION = 6\nPATCHLEVEL = {patchlevel}\nSUBLEVEL = 0\n")
+    main(["encode", str(made.elf), "--pahole", made.pahole, "--kernel", "6.16.2", "--tree", str(tmp_path)])
+    said = f"the flags are those of Linux 6.17.0 ({tmp_path}), and the BTF is judged for Linux 6.16.2"
+    assert (said in capsys.readouterr().err) is told
+
+
 @pytest.mark.parametrize(("version", "register", "status"), [
     ("1.30", 3, "ok"), ("1.30", 5, "finding"), ("1.32", 3, "finding"), ("1.24", 3, "finding"),
 ])

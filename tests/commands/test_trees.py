@@ -66,7 +66,7 @@ def test_the_running_kernel_is_not_judged_in_place_of_what_was_named(
     monkeypatch.chdir(tmp_path)
     code, _, err = run(["check", *words, "--no-probe"], capsys)
     assert code == 3
-    assert "not there: " in err or "none of these is there: " in err
+    assert "no configuration is named, and there is no " in err
 
 
 def test_a_configuration_that_another_release_wrote(
@@ -208,3 +208,100 @@ def test_an_interrupted_load_leaves_nothing(number: int, tmp_path: Path) -> None
     kept = [p.name for p in (tmp_path / "cache").rglob("*") if p.is_file()]
     assert not any(name.startswith(".") for name in kept)
     assert f"sleep {seconds}" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+
+
+def test_two_first_loads_at_once(tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    words = [sys.executable, "-m", "btfcheck", "check", ".config", "--tree", str(root), "--output", "json"]
+    both = [subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (process.communicate(timeout=60)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert first == second
+    assert list((tmp_path / "cache").rglob(".*")) == []
+    assert subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60).stdout == first
+
+
+def test_a_tree_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    before = sorted(root.rglob("*"))
+    folders = [place for place in (root, *before) if place.is_dir()]
+    for place in folders:
+        place.chmod(0o555)
+    code, _, _ = check(root, CONFIG, capsys)
+    assert code == 0
+    assert sorted(root.rglob("*")) == before
+    for place in folders:  # for whoever cleans up
+        place.chmod(0o755)
+
+
+def test_no_home_only_costs_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small_tree.make(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    for home in ("/proc", "/dev/null/home", ""):
+        monkeypatch.setenv("HOME", home)
+        assert check(root, CONFIG, capsys)[0] == 0
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # a user without an entry
+    monkeypatch.chdir(tmp_path)
+    assert check(root, CONFIG, capsys)[0] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".config", "linux"]
+
+
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for words in (f"check .config --tree {root}", f"matrix --tree {root}", f"explain RUST .config --tree {root}"):
+        shell = f"{sys.executable} -m btfcheck {words} -q | true"
+        done = subprocess.run(["sh", "-c", shell], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        assert done.stderr.replace(f"btfcheck: reading {root}\n", "") == ""
+
+
+# ---------------------------------------------------------------- names that a tree does not have
+
+
+def test_what_a_tree_has_no_name_for_is_not_passed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    for text in (CONFIG, CONFIG + "CONFIG_DEBUG_INFO_BTS=y\n"):  # Kconfig drops the line
+        code, data, _ = check(root, text, capsys, "--no-probe", "--want", "DEBUG_INFO_BTS")
+        assert code == 1
+        found = next(o for o in data["outcomes"] if o["subject"] == "DEBUG_INFO_BTS")
+        assert found["message"] == "CONFIG_DEBUG_INFO_BTS=y was asked for, and Linux 9.8.7 has no such symbol"
+        assert found["fix"] == "did you mean DEBUG_INFO_BTF?"
+    code, data, _ = check(root, CONFIG, capsys, "--no-probe", "--want", "DEBUG_INFO_BTS=n")
+    assert code == 0
+    (tmp_path / "fragment").write_text("CONFIG_DEBUG_INFO_BTS=y\n")
+    code, _, _ = run(["check", str(tmp_path / "fragment"), "--tree", str(root), "--no-probe"], capsys)
+    assert code == 1
+
+
+def test_what_is_in_the_configuration_and_the_tree_drops_is_not_passed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_tree.make(tmp_path)
+    with (root / "init/Kconfig").open("a") as file:
+        file.write('config WISHED\n\tbool "w"\n\tdepends on STRICT\n')
+    for more, code in (("CONFIG_STRICT=y\n", 0), ("", 1)):
+        found, data, _ = check(root, f"{CONFIG}{more}CONFIG_WISHED=y\n", capsys, "--no-probe", "--want", "WISHED")
+        assert found == code
+    told = finding(data, "BTF100")
+    assert told["message"] == "CONFIG_WISHED=y was asked for, and Linux 9.8.7 does not grant it"
+    assert "way out 1: CONFIG_STRICT=y" in told["notes"]
+
+
+def test_explain_names_what_was_meant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = small_tree.make(tmp_path)
+    (tmp_path / ".config").write_text(CONFIG)
+    words = ["explain", "DEBUG_INFO_BTS", str(tmp_path / ".config"), "--no-probe"]
+    assert main([*words, "--tree", str(root)]) == 2
+    told = capsys.readouterr().err
+    assert "no symbol DEBUG_INFO_BTS is known for Linux 9.8.7; did you mean DEBUG_INFO_BTF?" in told
+    assert "--tree" not in told
+    assert main([*words, "--kernel", "6.12.117"]) == 2
+    told = capsys.readouterr().err
+    assert "; did you mean DEBUG_INFO_BTF" in told
+    assert "; --tree DIR asks a kernel's source" in told

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from btfcheck.kconfig.matrix import Cell
 from btfcheck.kconfig.safety import safety
 from btfcheck.kconfig.tree import open_tree
 from btfcheck.model import UsageError
+from btfcheck.release import stated
 
 PAHOLES = ("none", "1.15", "1.21", "1.22", "1.23", "1.24", "1.25", "1.28", "1.29", "1.30")
 RELEASES = ("6.1", "6.1.192", "6.2.1", "6.3.8", "6.4.6", "6.5.0", "6.6.9", "6.6.93", "6.7.3", "6.8.1", "6.9.3", "6.10",
@@ -83,6 +86,46 @@ KNOWN = {
 def test_what_is_allowed(release: str) -> None:
     found = lines(one(release))
     assert {key: marks(found[key]) for key in KNOWN[release]} == KNOWN[release]
+
+
+# What changed, and from which release on (kernel-facts.md 1.1 to 1.3), by stable line where it was backported:
+# BTF beside Rust (never, with lang_exclude, not with LTO), the least pahole for BTF, the guard of gendwarfksyms.
+BESIDE_RUST = {"6.1": "never", "6.1.192": "no LTO", "6.2.1": "never", "6.3.8": "any", "6.6.93": "no LTO",
+               "6.7.3": "any", "6.12.117": "no LTO", "6.13.7": "any", "6.14": "no LTO"}  # fmt: skip
+LEAST_PAHOLE = {"6.1": "none", "6.12": "1.21", "7.0": "1.22"}
+SPOILT = {"6.14": (), "6.18.2": ("1.28", "1.29")}
+
+
+def at(release: str, changes: Mapping[str, Any]) -> Any:
+    """What holds in a release, None before the first change; they are in the order of RELEASES."""
+    before = [value for since, value in changes.items() if RELEASES.index(since) <= RELEASES.index(release)]
+    return before[-1] if before else None
+
+
+def expected(release: str, key: Key, pahole: str) -> bool:
+    rust, btf, lto, versions = key
+    number = PAHOLES.index(pahole)
+    granted = btf == "n" or number >= PAHOLES.index(at(release, LEAST_PAHOLE))
+    if rust == "y":
+        beside = at(release, BESIDE_RUST)
+        tolerates = number >= PAHOLES.index("1.24") and beside != "never" and (beside == "any" or lto == "none")
+        granted = granted and versions != "genksyms" and (btf == "n" or tolerates)
+    if versions == "gendwarfksyms":
+        granted = granted and lto == "none" and (btf == "n" or pahole not in at(release, SPOILT))
+    return granted
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_cell_of_every_release(release: str) -> None:
+    """The matrix of kconfig-facts.md section 4, and what it was before."""
+    found = lines(one(release))
+    assert ("n", "n", "none", "gendwarfksyms") in found or at(release, SPOILT) is None
+    for key, cells in found.items():
+        assert {c.axes["pahole"]: c.allowed for c in cells} == {p: expected(release, key, p) for p in PAHOLES}, key
+
+
+def test_no_tree_that_was_read_is_left_out() -> None:
+    assert {str(stated(row[1])) for row in tables.history()["trees"]} <= {str(stated(r)) for r in RELEASES}
 
 
 def test_without_the_lto_clause() -> None:

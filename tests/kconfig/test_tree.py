@@ -18,6 +18,8 @@ import pytest
 from btfcheck.kconfig import answers, environment, tree
 from btfcheck.kconfig.changes import ways_out
 from btfcheck.kconfig.forbidden import forbidden
+from btfcheck.kconfig.guess import Guesses
+from btfcheck.kconfig.proposal import Trial
 from btfcheck.kconfig.why import why
 from btfcheck.model import InputError
 from btfcheck.toolchain import tools
@@ -104,6 +106,12 @@ def test_ways_out_of_a_tree_hold_by_evaluation(tmp_path: Path) -> None:
         assert all(kconf.syms[n].str_value == v for n, v in words.items())
 
 
+def test_the_search_without_a_solver_finds_what_a_module_needs(tmp_path: Path) -> None:
+    kconf, _ = load(make(tmp_path))
+    (way,) = Guesses(Trial(kconf, {**kconf.measured, "CRYPTO": "n", "DM": "n"}, True)).run({"XTS": "m"})
+    assert (way.given_up, [(e.name, e.value) for e in way.edits]) == ((), [("CRYPTO", "y")])
+
+
 def test_an_older_pahole_is_a_way_to_change_the_tools(tmp_path: Path) -> None:
     kconf, _ = load(make(tmp_path))
     found = ways_out([kconf], {"RUST": "y", "DEBUG_INFO_BTF": "y"}, {**kconf.measured, "PAHOLE_VERSION": "120"})
@@ -141,17 +149,16 @@ def test_where_the_tree_lies_does_not_matter_but_its_scripts_do(tmp_path: Path) 
     assert kconf.measured["PAHOLE_VERSION"] == "131"
 
 
-def test_another_least_version_is_another_question(tmp_path: Path) -> None:
-    """Kernels have the same cc-version.sh, which asks a script beside it what is too old."""
+def test_answers_end_with_the_scripts_that_a_script_asks(tmp_path: Path) -> None:
+    """Each release has its own min-tool-version.sh, by which the same cc-version.sh takes a compiler or not."""
     root = make(tmp_path)
-    script = root / "scripts/pahole-version.sh"
-    script.write_text("#!/bin/sh\n. $(dirname $0)/min-tool-version.sh\n")
-    least = root / "scripts/min-tool-version.sh"
-    least.write_text("echo 124 # see pahole-version.sh\n")
-    assert load(root)[0].measured["PAHOLE_VERSION"] == "124"
+    (root / "scripts/pahole-version.sh").write_text('#!/bin/sh\n# pahole-version.sh\n"$(dirname "$0")/min-tool.sh"\n')
+    (root / "scripts/min-tool.sh").write_text("#!/bin/sh\necho 125\n")
+    (root / "scripts/min-tool.sh").chmod(0o755)
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "125"
+    (root / "scripts/min-tool.sh").write_text("#!/bin/sh\necho 130\n")
+    assert load(root)[0].measured["PAHOLE_VERSION"] == "130"
     assert load(root)[1].ran == 0
-    least.write_text("echo 0 # too old\n")
-    assert load(root)[0].measured["PAHOLE_VERSION"] == "0"
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', "\0\1\2"])
