@@ -2,8 +2,9 @@
 """Which compiler, assembler and linker takes what, and which a kernel takes, for toolchains that are not there.
 
 Only what sways Rust, BTF, LTO or what these need; of others nothing is said. Measured on
-x86, arm64 and riscv with clang and lld 14, 16, 19 and 22, with gcc 12 and with binutils 2.40; where a version
-between two measured ones was the first, it is the one that the history of LLVM, GCC and binutils names.
+x86, arm64 and riscv with clang and lld 14, 16, 19 and 22, with gcc 12 and with binutils 2.40, on the others with
+clang alone; where a version between two measured ones was the first, it is the one that the history of LLVM, GCC
+and binutils names.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 
 NEVER = 1 << 30
 _X86, _ARM64, _RISCV = ("x86",), ("arm64",), ("riscv",)
-_ALL = (*_X86, *_ARM64, *_RISCV)
+_ALL = (*_X86, *_ARM64, *_RISCV, "loongarch", "s390", "powerpc", "arm", "mips")
 
 _Row = tuple[str, tuple[str, ...], int, int]
 # (options of one test, architectures, the first clang, the first gcc); versions as Kconfig counts them.
@@ -28,7 +29,9 @@ OPTIONS: tuple[_Row, ...] = (
     ("-mrecord-mcount", _X86, NEVER, 50100),
     ("-fsanitize=kernel-hwaddress", _X86, 110000, NEVER),
     ("-fsanitize=kernel-hwaddress", _ARM64, 70000, 110100),
+    ("-fsanitize=kernel-hwaddress", _RISCV, NEVER, NEVER),
     ("-fsanitize=kernel-memory -mllvm -msan-disable-checks=1", _X86, 140000, NEVER),
+    ("-fsanitize=kernel-memory -mllvm -msan-disable-checks=1", (*_ARM64, *_RISCV), NEVER, NEVER),
     ("-fsanitize=thread -mllvm -tsan-distinguish-volatile=1", (*_X86, *_ARM64), 110000, NEVER),
     ("-fsanitize=thread --param tsan-distinguish-volatile=1", (*_X86, *_ARM64), NEVER, 110100),
     ("-fsanitize=thread -mllvm -tsan-distinguish-volatile=1", _RISCV, 180000, NEVER),

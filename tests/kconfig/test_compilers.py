@@ -40,7 +40,8 @@ def test_an_older_compiler_lacks_what_came_later() -> None:
 
 
 def test_nothing_is_said_of_an_architecture_that_was_not_measured() -> None:
-    assert takes("-fsanitize=kcfi", arch="loongarch") is None
+    assert takes("-fsanitize=kcfi", arch="sparc") is None
+    assert takes("-fsanitize=kcfi", arch="s390") is True
     assert takes("-mharden-sls=all", arch="arm64") is None
 
 
@@ -80,6 +81,12 @@ ULEB128 = (
 )  # fmt: skip
 def test_distances_in_uleb128(arch: str, llvm: str, version: str | None, good: bool | None) -> None:
     assert compilers.passes(ULEB128, {"AS_IS_LLVM": llvm, "AS_VERSION": version}, arch, "") is good
+
+
+def test_sanitizers_that_only_some_architectures_have() -> None:
+    for options, arches in (("-fsanitize=kernel-hwaddress", ("x86", "arm64")),
+                            ("-fsanitize=kernel-memory -mllvm -msan-disable-checks=1", ("x86",))):  # fmt: skip
+        assert [a for a in ("x86", "arm64", "riscv") if takes(options, CLANG, a)] == list(arches)
 
 
 def test_thread_sanitizer_on_riscv() -> None:
