@@ -338,12 +338,15 @@ class _Watch:
             if process.stdin is not None:
                 os.set_blocking(process.stdin.fileno(), False)
                 selector.register(process.stdin.fileno(), selectors.EVENT_WRITE)
+            over = False
             while sinks:
                 if why := self.broken():
                     return why
-                events = selector.select(max(0.0, min(_TICK, self.deadline - monotonic())))
-                if not events and self.ended():
-                    return ""
+                events = selector.select(0 if over else max(0.0, min(_TICK, self.deadline - monotonic())))
+                if not events:
+                    if over:
+                        return ""
+                    over = self.ended()  # it may have written since; that is still to be read
                 for key, _ in events:
                     if key.fd not in sinks:
                         rest = _feed(process, rest)

@@ -314,3 +314,15 @@ def test_only_some_lines_are_kept() -> None:
     done = run(["sh", "-c", script], output=100, only=b" due to ")
     assert (done.ok, done.stdout, done.stderr) == (True, b"x due to y\n", b"")
     assert "printed more than" in run(["sh", "-c", "yes 'a due to b'"], output=100, only=b" due to ").problem
+
+
+def test_what_is_written_between_two_looks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that writes and ends after a look at its outputs found nothing, and before one at whether it ended."""
+    at_once = tools._Watch.ended
+
+    def ended(watch: tools._Watch) -> bool:
+        time.sleep(0.3)
+        return at_once(watch)
+
+    monkeypatch.setattr(tools._Watch, "ended", ended)
+    assert run(["sh", "-c", "sleep 0.2; echo late; echo later >&2"]).stdout == b"late\n"
