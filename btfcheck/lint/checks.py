@@ -482,9 +482,10 @@ def way_text(way: Any) -> str:
     clang = any(e.name in _LLVM and e.value == "y" for e in way.edits)
     edits = list(dict.fromkeys(edit_text(e) for e in way.edits if not (clang and e.name in _GNU)))
     text = "; ".join([*(f"give up {name}" for name in way.given_up), *edits]) or "ask for it, and change nothing else"
-    if way.lost:
-        more = f" and {len(way.lost) - _MOST_LOST} more" if len(way.lost) > _MOST_LOST else ""
-        text += f"; this loses {', '.join(way.lost[:_MOST_LOST])}{more}"
+    told = {e.name for e in way.edits}
+    if lost := [name for name in way.lost if name not in told]:
+        more = f" and {len(lost) - _MOST_LOST} more" if len(lost) > _MOST_LOST else ""
+        text += f"; this loses {', '.join(lost[:_MOST_LOST])}{more}"
     if way.instead:
         text += f" (in place of LTO: {', '.join(way.instead)})"
     if way.unsure:

@@ -12,7 +12,7 @@ import pytest
 from btfcheck.kconfig import tree
 from btfcheck.kconfig.changes import ways_out
 from btfcheck.kconfig.llvm import by_llvm
-from btfcheck.kconfig.proposal import Edit, Ways
+from btfcheck.kconfig.proposal import Edit, Way, Ways
 from btfcheck.lint.checks import edit_text, way_text
 
 sys.path.append(str(Path(__file__).parent))
@@ -193,3 +193,9 @@ def test_an_architecture_that_clang_does_not_build(root: Path) -> None:
 ])  # fmt: skip
 def test_no_bound_is_a_version_that_was_never_there(name: str, value: str, was: str, text: str) -> None:
     assert edit_text(Edit(name, value, True, was)) == f"{text} ({name}={value})"
+
+
+def test_what_a_way_turns_off_itself_is_not_told_as_lost() -> None:
+    way = Way((Edit("MODVERSIONS", "n"),), (), (("ASM_MODVERSIONS", "y", "n"), ("MODVERSIONS", "y", "n")))
+    assert way_text(way) == "# CONFIG_MODVERSIONS is not set; this loses ASM_MODVERSIONS"
+    assert way_text(way._replace(changes=way.changes[1:])) == "# CONFIG_MODVERSIONS is not set"
