@@ -19,7 +19,8 @@ from typing import Any
 
 import kconfiglib as kl
 
-from btfcheck.kconfig.dialect import KernelChoice, KernelKconfig, KernelSymbol, Written
+from btfcheck.kconfig.dialect import KernelKconfig, Written
+from btfcheck.kconfig.symbols import KernelChoice, KernelSymbol
 
 _NONE = -1
 
