@@ -22,9 +22,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(Path(cli.__file__).with_name("formats").joinpath("report.schema.json").read_text())
 
 
-@pytest.fixture(autouse=True)
-def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, str]:

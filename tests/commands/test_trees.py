@@ -25,9 +25,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = "# Linux/x86 9.8.7-test Kernel Configuration\nCONFIG_PAHOLE_VERSION=125\nCONFIG_DEBUG_INFO_BTF=y\n"
 
 
-@pytest.fixture(autouse=True)
-def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_store")
 
 
 def run(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, Any, str]:

@@ -26,8 +26,7 @@ VALUES = {"ARCH": "x86", "SRCARCH": "x86", "KERNELVERSION": "9.8.7-test"}
 
 
 @pytest.fixture(autouse=True)
-def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def _store_at_once(own_store: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
     monkeypatch.setattr(stored, "_SETTLED", -(10**18))  # the files of a test are always new
 
 
