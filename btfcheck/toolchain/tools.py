@@ -254,7 +254,7 @@ def run(
     memory   bytes of address space of each process; None for no bound.
     output   bytes of stdout and stderr together; what came until then is kept.
     env      additions to this process's environment (LC_ALL=C is always set).
-    cancel   when set by another thread, the program is stopped within 0.1 s.
+    cancel   when set by another thread, the program is stopped within 0.3 s.
     tied     for what runs long: it ends also when this process is killed by SIGKILL, which
              leaves no chance to end it (done by util-linux' setpriv, where that is there).
     only     keep only the lines that contain this; then `output` bounds these.
@@ -304,6 +304,7 @@ def _start(words: tuple[str, ...], file: str, tied: bool) -> tuple[tuple[str, ..
     return words, 0, file
 
 
+_PATIENCE = 0.2  # s for a program that is to end by itself
 _TIMED_OUT, _TOO_MUCH, _CANCELLED = "time", "output", "cancel"
 
 
@@ -322,9 +323,6 @@ class _Watch:
         if self.cancel is not None and self.cancel.is_set():
             return _CANCELLED
         return _TIMED_OUT if monotonic() >= self.deadline else ""
-
-    def ended(self) -> bool:
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def pump(self, stdin: bytes) -> str:
         """Move bytes until both outputs are closed, or the process ended and left them to a child."""
@@ -346,7 +344,7 @@ class _Watch:
                 if not events:
                     if over:
                         return ""
-                    over = self.ended()  # it may have written since; that is still to be read
+                    over = _ended(self.process)  # it may have written since; that is still to be read
                 for key, _ in events:
                     if key.fd not in sinks:
                         rest = _feed(process, rest)
@@ -377,12 +375,17 @@ class _Watch:
     def wait(self) -> str:
         """Wait for the end; a process that closed its outputs mostly has ended already."""
         pause = 0.0005
-        while not self.ended():
+        while not _ended(self.process):
             if why := self.broken():
                 return why
             sleep(pause)
             pause = min(pause * 2, _TICK)
         return ""
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it has ended; it is not reaped."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _feed(process: subprocess.Popen[bytes], rest: memoryview) -> memoryview:
@@ -397,8 +400,14 @@ def _end(process: subprocess.Popen[bytes]) -> tuple[int, resource.struct_rusage]
     """Kill what is left of the process group, reap the process: (exit status or -signal, what it used).
 
     In this order: as long as the process is not reaped its number cannot belong to another group.
+    One that still runs is asked first: a compiler then takes its temporary files away.
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
+        if not _ended(process):
+            os.killpg(process.pid, signal.SIGTERM)
+            patience = monotonic() + _PATIENCE
+            while not _ended(process) and monotonic() < patience:
+                sleep(0.002)
         os.killpg(process.pid, signal.SIGKILL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -174,6 +174,12 @@ class TestRun:
         time.sleep(0.1)
         assert processes(mark) == []
 
+    def test_a_tool_that_is_stopped_may_clean_up(self, tmp_path: Path) -> None:
+        left = tmp_path / "temporary"
+        tool = write(tmp_path / "tool", f"trap 'rm {left}; exit 1' TERM; touch {left}; sleep 60 & wait")
+        assert run([str(tool)], timeout=0.5).problem.endswith("timed out after 0.5 s")
+        assert not left.exists()
+
     def test_what_a_tool_leaves_running_is_ended(self, tmp_path: Path) -> None:
         mark = f"BTFCHECK_TEST={tmp_path}"
         begin = time.monotonic()
@@ -318,11 +324,11 @@ def test_only_some_lines_are_kept() -> None:
 
 def test_what_is_written_between_two_looks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tool that writes and ends after a look at its outputs found nothing, and before one at whether it ended."""
-    at_once = tools._Watch.ended
+    at_once = tools._ended
 
-    def ended(watch: tools._Watch) -> bool:
+    def ended(process: subprocess.Popen[bytes]) -> bool:
         time.sleep(0.3)
-        return at_once(watch)
+        return at_once(process)
 
-    monkeypatch.setattr(tools._Watch, "ended", ended)
+    monkeypatch.setattr(tools, "_ended", ended)
     assert run(["sh", "-c", "sleep 0.2; echo late; echo later >&2"]).stdout == b"late\n"
