@@ -314,6 +314,25 @@ class KernelKconfig(kl.Kconfig):  # type: ignore[misc]
             node = stand_in
         kl.Kconfig._propagate_deps(self, node, visible_if)
 
+    def _build_dep(self) -> None:
+        # What the library does, without looking twice at what several properties of a symbol share.
+        for item in (*self.unique_defined_syms, *self.unique_choices):
+            todo = [node.prompt[1] for node in item.nodes if node.prompt]
+            if item.__class__ is kl.Symbol:
+                todo += [item.direct_dep, item.rev_dep, item.weak_rev_dep]
+                todo += [part for row in (*item.defaults, *item.ranges) for part in row]
+            else:
+                todo += [condition for _, condition in item.defaults]
+            seen = set()
+            while todo:
+                at = todo.pop()
+                if at.__class__ is tuple:
+                    if id(at) not in seen:
+                        seen.add(id(at))
+                        todo += at[1:]
+                elif not at.is_constant:
+                    at._dependents.add(item)
+
     def _add_props_to_sym(self, node: Any) -> None:
         symbol = node.item
         before = symbol.direct_dep

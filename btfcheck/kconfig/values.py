@@ -15,6 +15,7 @@ from typing import Any
 
 import kconfiglib as kl
 
+_AND, _OR, _NOT = kl.AND, kl.OR, kl.NOT
 _TRISTATES = (kl.BOOL, kl.TRISTATE)
 _BASES = {kl.INT: 10, kl.HEX: 16}
 _START = r"[ \t\n\v\f\r]*[+-]?"
@@ -31,17 +32,26 @@ _HOLDS: Mapping[int, Callable[[Any, Any], bool]] = {
 
 def expr_value(expr: Any) -> int:
     """0 (n), 1 (m) or 2 (y) for an expression in kconfiglib's form."""
+    # The inner loop of all that is evaluated.
+    value: int
     if expr.__class__ is not tuple:
-        return int(expr.tri_value)
-    operator = expr[0]
-    if operator is kl.AND:
-        value = expr_value(expr[1])
-        return min(value, expr_value(expr[2])) if value else 0
-    if operator is kl.OR:
-        value = expr_value(expr[1])
-        return 2 if value == 2 else max(value, expr_value(expr[2]))
-    if operator is kl.NOT:
-        return 2 - expr_value(expr[1])
+        value = expr.tri_value
+        return value
+    operator, left = expr[0], expr[1]
+    if operator is _AND:
+        value = expr_value(left) if left.__class__ is tuple else left.tri_value
+        if not value:
+            return 0
+        other = expr_value(expr[2])
+        return other if other < value else value
+    if operator is _OR:
+        value = expr_value(left) if left.__class__ is tuple else left.tri_value
+        if value == 2:
+            return 2
+        other = expr_value(expr[2])
+        return other if other > value else value
+    if operator is _NOT:
+        return 2 - expr_value(left)
     return 2 if _HOLDS[operator](*_sides(expr[1], expr[2])) else 0
 
 
