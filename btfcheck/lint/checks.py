@@ -66,7 +66,6 @@ class Kernel:
             found |= {text: f.value for n, text in _ASKED_OF_TOOLS.items() if (f := self.facts.live.get(n))}
         return found
 
-
     def ways_out(self, goals: Mapping[str, str]) -> Ways:
         """The ways to all goals: with the tools of this build, and where these close every one, with an LLVM."""
         from btfcheck.kconfig.changes import ways_out
