@@ -146,19 +146,15 @@ def _arch(given: Mapping[str, str]) -> str:
 def _read(root: str, llvm: str, shell: bool, given: dict[str, str], console: Console) -> _Kernel:
     """A tree, for one LLVM where versions of it are an axis."""
     from btfcheck.kconfig.answers import SUFFICIENT
-    from btfcheck.kconfig.compilers import minimums
-    from btfcheck.kconfig.environment import read
     from btfcheck.kconfig.matrix import as_facts
     from btfcheck.kconfig.tree import open_tree
 
     facts = {**SUFFICIENT, **(as_facts("llvm", llvm) if llvm else {})}
     tree = open_tree(root, {"LLVM": "1", **given}, _arch(given), facts=facts, shell=shell,
                      watching=lambda: console.counter(ASKING))  # fmt: skip
-    script = "scripts/min-tool-version.sh"
-    least = minimums(read(root, script), tree.environment["SRCARCH"]) if os.path.exists(f"{root}/{script}") else {}
     name = f"{tree.environment['KERNELVERSION']} ({root})"
     notes = [f"{_YES}{c}" for c in tree.assumed]
-    return _Kernel(name, [tree], notes, least, {"llvm": (llvm,)} if llvm else {})
+    return _Kernel(name, [tree], notes, tree.minimums(), {"llvm": (llvm,)} if llvm else {})
 
 
 def _cells(kernel: _Kernel, axes: dict[str, Sequence[str]]) -> list[Cell]:

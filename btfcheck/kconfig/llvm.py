@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 
 from btfcheck.kconfig.answers import SUFFICIENT
 from btfcheck.kconfig.changes import ways_out
-from btfcheck.kconfig.compilers import minimums
 from btfcheck.kconfig.encoding import PROGRAM
-from btfcheck.kconfig.environment import clang_flags, read
+from btfcheck.kconfig.environment import clang_flags
+from btfcheck.kconfig.matrix import number
 from btfcheck.kconfig.proposal import Edit, Trial, Values, Way, Ways, rank
 from btfcheck.kconfig.tree import Tree, open_tree
 from btfcheck.model import InputError
@@ -89,9 +89,7 @@ class _Search:
     def assumed(self, version: int) -> Tree:
         """The tree as an LLVM of that version would have it; of what is not told by it, everything succeeds."""
         same = {n: self.tree.measured[n] for n in _KEPT if n in self.tree.measured}
-        number = str(version)
-        llvm = {"CC_IS_CLANG": "y", "CLANG_VERSION": number, "AS_IS_LLVM": "y", "AS_VERSION": number, "LD_IS_LLD": "y",
-                "LLD_VERSION": number, "GCC_VERSION": "0", "LD_VERSION": "0"}  # fmt: skip
+        llvm = {**SUFFICIENT, **dict.fromkeys(("CLANG_VERSION", "AS_VERSION", "LLD_VERSION"), str(version))}
         variables = {**self.variables, "LLVM": "1", **_commands("1")}
         return open_tree(self.tree.root, variables, self.tree.environment["ARCH"], facts={**llvm, **same})
 
@@ -141,10 +139,9 @@ def _installed(tree: Tree) -> Iterator[tuple[str, int]]:
         now = {name: tree.environment.get(name) for name in commands}
         if commands == now or not all(tools.find(c)[0] for c in commands.values()):
             continue
-        said = re.search(r"clang version (\d+)\.(\d+)\.(\d+)", tools.ask([commands["CC"], "--version"]).text)
+        said = re.search(r"clang version (\d+\.\d+\.\d+)", tools.ask([commands["CC"], "--version"]).text)
         if said:
-            major, minor, patch = (int(number) for number in said.groups())
-            yield word, major * 10_000 + minor * 100 + patch
+            yield word, int(number("llvm", said[1]))
 
 
 def _names(folder: str) -> list[str]:
@@ -156,13 +153,8 @@ def _names(folder: str) -> list[str]:
 
 def _versions(tree: Tree) -> Iterator[int]:
     """The LLVMs that the tree takes, the least first."""
-    script = "scripts/min-tool-version.sh"
-    least = 0
-    if os.path.exists(os.path.join(tree.root, script)):
-        text = minimums(read(tree.root, script), tree.srcarch).get("llvm", "")
-        major, minor, patch = (int(number) for number in f"{text or 0}.0.0".split(".")[:3])
-        least = major * 10_000 + minor * 100 + patch
-        if least:
-            yield least
+    least = int(number("llvm", tree.minimums().get("llvm", "none")))
+    if least:
+        yield least
     now = int(tree.measured.get("CLANG_VERSION", "0") or 0)
     yield from (version for version in _FIRST if version > max(least, now))

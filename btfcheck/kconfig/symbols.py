@@ -111,7 +111,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
                     break
         if limits:
             found = number(value, self.orig_type)
-            low, high = (number(end.str_value, base_of(end, self)) for end in limits)
+            low, high = self._numbers(limits)
             if not low <= found <= high:
                 value = _text(limits[0 if found < low else 1])
         return value
@@ -124,6 +124,9 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
                     return low, high
         return None
 
+    def _numbers(self, ends: tuple[Any, Any]) -> tuple[int, ...]:
+        return tuple(number(end.str_value, base_of(end, self)) for end in ends)
+
     def recall(self) -> None:
         """Take back that the user's value was forgotten."""
         if self.forgotten:
@@ -135,7 +138,7 @@ class KernelSymbol(kl.Symbol):  # type: ignore[misc]
         limits = self._limits()
         if limits is None:
             return True
-        low, high = (number(end.str_value, base_of(end, self)) for end in limits)
+        low, high = self._numbers(limits)
         return low <= number(self.user_value, self.orig_type) <= high
 
     @property

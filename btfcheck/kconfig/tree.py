@@ -16,8 +16,10 @@ import kconfiglib as kl
 from btfcheck.files import Stamp, stamp
 from btfcheck.kconfig import flat, stored
 from btfcheck.kconfig.answers import SUFFICIENT, Answers, by_facts
+from btfcheck.kconfig.compilers import minimums
 from btfcheck.kconfig.dialect import KernelKconfig, Origin, Rules
 from btfcheck.kconfig.environment import environment, read
+from btfcheck.kconfig.state import asks
 from btfcheck.model import InputError
 
 Shell = Callable[[str, str], str]  # (command, file:line) -> its output
@@ -71,7 +73,7 @@ class Tree(KernelKconfig):
         version = environment.get("KERNELVERSION", "")
         self.origin = Origin((f"{version} ({root})",))
         self.instead_of_lto = tuple(n for n in _BESIDE_LTO if n in self.syms and self.syms[n].nodes)
-        self.toolchain = {s.name for s in self.macro_lines if s.__class__ is kl.Symbol and not _asks(s)}
+        self.toolchain = {s.name for s in self.macro_lines if s.__class__ is kl.Symbol and not asks(s)}
         self.numbers = {n for n in self.leaves if self.syms[n].orig_type in (kl.INT, kl.HEX)}
 
     def seen(self) -> stored.Seen:
@@ -119,6 +121,12 @@ class Tree(KernelKconfig):
         words = " ".join(next(filter(None, map(reason, places)), "").replace("*", " ").split())  # type: ignore[arg-type]
         return words if len(words) <= _MOST_WORDS else words[:_MOST_WORDS] + " ..."
 
+    def minimums(self) -> dict[str, str]:
+        """The least versions of the tools that its scripts/min-tool-version.sh names, {} where there is none."""
+        script = "scripts/min-tool-version.sh"
+        there = os.path.exists(os.path.join(self.root, script))
+        return minimums(read(self.root, script), self.srcarch) if there else {}
+
     def _leaves(self) -> set[str]:
         """Symbols whose value comes from $(...) or other such symbols, and from nothing else."""
         found: set[str] = set()
@@ -130,7 +138,7 @@ class Tree(KernelKconfig):
             found |= more
 
     def _only_tools(self, symbol: Any, leaves: set[str]) -> bool:
-        if _asks(symbol) or symbol.rev_dep is not self.n or symbol.weak_rev_dep is not self.n:
+        if asks(symbol) or symbol.rev_dep is not self.n or symbol.weak_rev_dep is not self.n:
             return False
         expressions = [symbol.direct_dep, *(part for default in symbol.defaults for part in default)]
         # A condition that is n swallowed the others; they are as they were written.
@@ -140,10 +148,6 @@ class Tree(KernelKconfig):
 
 def _variable(environment: Mapping[str, str], name: str) -> str:
     return environment.get(name, os.environ.get(name, ""))
-
-
-def _asks(symbol: Any) -> bool:
-    return any(node.prompt for node in symbol.nodes)
 
 
 def _unwatched() -> contextlib.AbstractContextManager[Callable[[str], None]]:
